@@ -1,0 +1,161 @@
+//! What an event can be found by in a text index.
+//!
+//! Words and tags are cut here, not by each database's own tokenizer, so that the same search finds the
+//! same events everywhere. A term carries its tenant in front: a posting list then belongs to one tenant,
+//! which a second index column cannot do (it would intersect with a list of all the tenant's events).
+//!
+//! A term is made of ASCII letters and digits and non-ASCII letters only, so any tokenizer that splits at
+//! ASCII punctuation and white space leaves it whole.
+
+use std::collections::BTreeSet;
+
+use crate::tenant::TenantId;
+
+/// How much text of one event is indexed, in bytes; words beyond it are stored but not found by `q`.
+pub const MAX_INDEXED_BYTES: usize = 64 * 1024;
+
+/// Words are cut to this many characters, in the index and in a search alike.
+const MAX_WORD_CHARS: usize = 64;
+
+/// The terms of one event: sorted, distinct, separated by single spaces.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Terms(String);
+
+impl Terms {
+    /// The terms of an event with these words and tags.
+    pub fn new<'a>(
+        tenant_id: TenantId,
+        words: &BTreeSet<String>,
+        tags: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        let prefix = tenant_prefix(tenant_id);
+        let mut terms: BTreeSet<String> = words.iter().map(|word| format!("{prefix}w{word}")).collect();
+        terms.extend(tags.into_iter().map(|(key, value)| tag_term(&prefix, &format!("{key}:{value}"))));
+        let mut joined = String::with_capacity(terms.iter().map(|term| term.len() + 1).sum());
+        for term in &terms {
+            if !joined.is_empty() {
+                joined.push(' ');
+            }
+            joined.push_str(term);
+        }
+        Self(joined)
+    }
+
+    /// The one term of a word or of a tag, to search for. A word has to come out of [`words`].
+    pub fn word(tenant_id: TenantId, word: &str) -> String {
+        format!("{}w{word}", tenant_prefix(tenant_id))
+    }
+
+    /// The one term of a `key:value` pair, to search for.
+    pub fn tag(tenant_id: TenantId, pair: &str) -> String {
+        tag_term(&tenant_prefix(tenant_id), pair)
+    }
+
+    /// All terms, separated by single spaces.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Each term.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.split(' ').filter(|term| !term.is_empty())
+    }
+}
+
+/// Eight characters of the tenant's id, from its random end: enough to keep lists apart. Two tenants that
+/// share them share a list, never a result: every search also compares the whole tenant id.
+fn tenant_prefix(tenant_id: TenantId) -> String {
+    let simple = tenant_id.0.simple().to_string();
+    simple[24..].to_owned()
+}
+
+/// A hash, because tags hold any character and any length. 96 bits: no two tags of one tenant meet.
+fn tag_term(prefix: &str, pair: &str) -> String {
+    format!("{prefix}t{}", &blake3::hash(pair.as_bytes()).to_hex()[..24])
+}
+
+/// Collects the words of texts until their bytes are used up.
+#[derive(Debug)]
+pub(crate) struct WordSink {
+    words: BTreeSet<String>,
+    bytes_left: usize,
+}
+
+impl WordSink {
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self { words: BTreeSet::new(), bytes_left: bytes }
+    }
+
+    /// Adds the words of a text: runs of letters and digits of any script, in lower case.
+    pub(crate) fn add(&mut self, text: &str) {
+        let within = &text[..text.floor_char_boundary(self.bytes_left)];
+        self.bytes_left -= within.len();
+        for run in within.split(|c: char| !c.is_alphanumeric()) {
+            if !run.is_empty() {
+                self.words.insert(lower(run));
+            }
+        }
+    }
+
+    pub(crate) fn into_words(self) -> BTreeSet<String> {
+        self.words
+    }
+}
+
+/// The words of a text, as they are indexed and searched.
+pub fn words(text: &str) -> BTreeSet<String> {
+    let mut sink = WordSink::new(usize::MAX);
+    sink.add(text);
+    sink.into_words()
+}
+
+/// Lower case may bring marks along (`İ` becomes `i` and a dot above), which are no letters: they go.
+fn lower(run: &str) -> String {
+    let lowered = run.chars().flat_map(char::to_lowercase).filter(|c| c.is_alphanumeric());
+    lowered.take(MAX_WORD_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    const TENANT: TenantId = TenantId(Uuid::from_u128(0x1234_5678_9abc_def0));
+
+    #[test]
+    fn words_are_runs_of_letters_and_digits_in_lower_case() {
+        let found: Vec<String> =
+            words("GET /Search-Results?q=Ünïcode_1, 50% of 東京 -- İ").into_iter().collect();
+        assert_eq!(found, ["1", "50", "get", "i", "of", "q", "results", "search", "ünïcode", "東京"]);
+    }
+
+    #[test]
+    fn terms_are_distinct_and_sorted_and_know_their_tenant() {
+        let terms = Terms::new(TENANT, &words("b a b"), [("k", "v")]);
+        let all: Vec<&str> = terms.iter().collect();
+        assert_eq!(all.len(), 3);
+        assert!(all.is_sorted());
+        assert!(all.contains(&Terms::word(TENANT, "a").as_str()));
+        assert!(all.contains(&Terms::tag(TENANT, "k:v").as_str()));
+        assert!(!all.contains(&Terms::word(TenantId(Uuid::nil()), "a").as_str()));
+    }
+
+    proptest! {
+        #[test]
+        fn a_term_is_never_split_by_a_tokenizer(text in "\\PC{0,64}", key in "\\PC{0,8}", value in "\\PC{0,8}") {
+            let terms = Terms::new(TENANT, &words(&text), [(key.as_str(), value.as_str())]);
+            for term in terms.iter() {
+                prop_assert!(term.chars().all(|c| !c.is_ascii() || c.is_ascii_alphanumeric()));
+                prop_assert!(term.chars().all(|c| c.is_alphanumeric()));
+            }
+        }
+
+        #[test]
+        fn words_of_words_are_the_words(text in "\\PC{0,64}") {
+            let once = words(&text);
+            let again: BTreeSet<String> = once.iter().flat_map(|word| words(word)).collect();
+            prop_assert_eq!(once, again);
+        }
+    }
+}
