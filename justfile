@@ -1,0 +1,46 @@
+# Every task of the project. `just` alone lists them.
+
+_default:
+    @just --list --unsorted
+
+# Serve on port 8000 with an embedded database in ./data
+run *args:
+    cargo run --release -- {{ args }}
+
+# All tests, on every backend; installs the servers they need when they are missing
+test *args:
+    ./scripts/test {{ args }}
+
+# The tests that need no server: seconds
+unit:
+    cargo test --locked -p pulsestream-domain -p pulsestream-ingestion
+    cargo test --locked -p pulsestream-rate-limit --no-default-features
+
+# Format everything
+fmt:
+    cargo fmt --all
+
+# What the linter has to say, as strictly as CI
+lint:
+    cargo fmt --all --check
+    cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+
+# The documentation of every crate
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+
+# Import the real access log into fresh servers and compare every count
+real-input:
+    ./scripts/real-input
+
+# The side-by-side benchmark; writes docs/benchmarks.md
+bench *args:
+    ./scripts/bench {{ args }}
+
+# Licences, sources and duplicate versions of the dependencies (needs cargo-deny)
+deny:
+    cargo deny --locked check bans licenses sources
+
+# Exactly what CI runs
+ci:
+    ./.ci/run
