@@ -4,6 +4,7 @@
 //! find anything wrong with it later; what comes out is a [`NewEvent`], which has a column for each thing
 //! that is searched and one [document](Document) for the rest, kept as the client wrote it.
 
+mod content;
 mod document;
 mod draft;
 mod enrichment;
@@ -11,6 +12,7 @@ mod json;
 mod names;
 mod parse;
 mod problem;
+mod reader;
 mod terms;
 
 use std::{fmt, str::FromStr};

@@ -79,6 +79,7 @@ reasons! {
     BadCursor = "bad_cursor", "is not a cursor of this search";
     BadParameter = "bad_parameter", "is not valid";
     UnknownField = "unknown_field", "is not known here";
+    NotStorable = "not_storable", "can't be stored";
     EventIdConflict = "event_id_conflict", "is the id of a stored event with other content";
 }
 

@@ -1,0 +1,83 @@
+//! The side-by-side benchmark: the product and yardsticks, in turns, on one machine.
+//!
+//! Figures of one run mean little by themselves: the same program differs by a third from one quarter of an
+//! hour to the next. So everything is a ratio of two measurements that were taken back to back.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `case` | what is compared with what, and the gates |
+//! | `pair` | a yardstick and the product, back to back; medians |
+//! | `stage` | servers and files, and how one run of each thing goes |
+//! | `product`, `yardstick` | what is measured |
+//! | `load`, `sample` | what is sent |
+//! | `measurement`, `cpu` | what is read off |
+//! | `report`, `environment` | what is told |
+
+mod case;
+mod cpu;
+mod environment;
+mod load;
+mod measurement;
+mod options;
+mod pair;
+mod postgres;
+mod process;
+mod product;
+mod report;
+mod runtime;
+mod sample;
+mod schema;
+mod stage;
+mod yardstick;
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use clap::Parser as _;
+
+use crate::{
+    environment::Environment,
+    options::Options,
+    pair::{Pair, Results},
+    stage::Stage,
+};
+
+/// As in the product, so that the server that only parses differs in nothing else.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    if let Some(address_file) = &options.serve_parse_only {
+        return yardstick::parse_only::serve(address_file);
+    }
+    let server = options.server.as_deref().context("--server has to name the product's binary")?;
+    let mut stage = Stage::prepare(server, options.duration())?;
+    let results = measure(&mut stage, &options)?;
+    let report = report::write(&results, &Environment::of(&stage)?, &options);
+    match &options.report {
+        Some(path) if options.is_full() => {
+            fs::write(path, report).with_context(|| format!("writing {}", path.display()))?;
+            println!("written to {}", path.display());
+        }
+        _ => println!("\n{report}"),
+    }
+    Ok(())
+}
+
+/// Lets the cases take turns, so that what changes slowly on this machine meets all of them.
+fn measure(stage: &mut Stage, options: &Options) -> Result<Vec<Results>> {
+    let wanted = options.pairs();
+    let mut all: Vec<Results> =
+        options.cases().into_iter().map(|case| Results { case, pairs: Vec::new() }).collect();
+    // A disturbed pair is repeated, though not for ever.
+    for round in 0..wanted * 2 {
+        for results in all.iter_mut().filter(|results| results.quiet().count() < wanted) {
+            let pair = Pair::run(stage, results.case, round % 2 == 1)
+                .with_context(|| format!("in case {}", results.case.name))?;
+            println!("{}", report::progress(results.case, &pair));
+            results.pairs.push(pair);
+        }
+    }
+    Ok(all)
+}

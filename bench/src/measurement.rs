@@ -1,0 +1,125 @@
+//! What one run of something gave, and what it cost.
+
+use std::{
+    process,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, ensure};
+
+use crate::cpu;
+
+/// What one run did, as told by whoever drove it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tally {
+    /// Events that were acknowledged.
+    pub(crate) events: u64,
+    /// How long that took, without the time to connect.
+    pub(crate) elapsed: Duration,
+    /// Events that may have been on their way when the time was up: stored perhaps, not acknowledged.
+    pub(crate) in_flight: u64,
+    /// Of requests; `None` where the driver does not know.
+    pub(crate) latency: Option<Latency>,
+}
+
+/// How long requests took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Latency {
+    pub(crate) p50: Duration,
+    pub(crate) p99: Duration,
+}
+
+/// Whose processor time is counted, by process id. Everything that these started counts with them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Watched {
+    pub(crate) server: Option<u32>,
+    pub(crate) database: Option<u32>,
+    pub(crate) redis: Option<u32>,
+}
+
+/// Processor time, each in total or for one event.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Costs {
+    pub(crate) server: Option<Duration>,
+    pub(crate) database: Option<Duration>,
+    pub(crate) redis: Option<Duration>,
+}
+
+/// What one run gave and cost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Measurement {
+    pub(crate) tally: Tally,
+    costs: Costs,
+    /// The share of all cores that went to others meanwhile, 0 to 1.
+    pub(crate) foreign: f64,
+}
+
+impl Watched {
+    fn costs(self) -> Result<Costs> {
+        let of = |pid: Option<u32>| pid.map(cpu::of_tree).transpose();
+        Ok(Costs { server: of(self.server)?, database: of(self.database)?, redis: of(self.redis)? })
+    }
+}
+
+impl Measurement {
+    /// Runs something and looks at the processors meanwhile.
+    ///
+    /// # Errors
+    /// When the run fails, or acknowledged nothing.
+    pub(crate) fn of(watched: Watched, run: impl FnOnce() -> Result<Tally>) -> Result<Self> {
+        let start = Instant::now();
+        let machine = cpu::of_machine()?;
+        let own = cpu::of_tree(process::id())?;
+        let before = watched.costs()?;
+
+        let tally = run()?;
+        ensure!(tally.events > 0, "nothing was acknowledged");
+
+        let after = watched.costs()?;
+        let own = cpu::of_tree(process::id())?.saturating_sub(own);
+        let machine = cpu::of_machine()?.saturating_sub(machine);
+        let capacity = start.elapsed().as_secs_f64() * cpu::cores() as f64;
+        let foreign = machine.saturating_sub(own).as_secs_f64() / capacity;
+        Ok(Self { tally, costs: after.since(before), foreign })
+    }
+
+    /// Acknowledged events per second.
+    pub(crate) fn rate(&self) -> f64 {
+        self.tally.events as f64 / self.tally.elapsed.as_secs_f64()
+    }
+
+    /// Processor time for one event.
+    pub(crate) fn cost_per_event(&self) -> Costs {
+        self.costs.map(|total| total.div_f64(self.tally.events as f64))
+    }
+
+    /// Makes sure that what was acknowledged was stored, and nothing else.
+    ///
+    /// # Errors
+    /// When it was not.
+    pub(crate) fn check_stored(&self, stored: u64) -> Result<()> {
+        let Tally { events, in_flight, .. } = self.tally;
+        ensure!(
+            (events..=events + in_flight).contains(&stored),
+            "{events} events were acknowledged and at most {in_flight} more under way, but {stored} are stored"
+        );
+        Ok(())
+    }
+}
+
+impl Costs {
+    fn since(self, before: Self) -> Self {
+        let difference = |after: Option<Duration>, before: Option<Duration>| {
+            after.zip(before).map(|(after, before)| after.saturating_sub(before))
+        };
+        Self {
+            server: difference(self.server, before.server),
+            database: difference(self.database, before.database),
+            redis: difference(self.redis, before.redis),
+        }
+    }
+
+    fn map(self, of: impl Fn(Duration) -> Duration) -> Self {
+        Self { server: self.server.map(&of), database: self.database.map(&of), redis: self.redis.map(&of) }
+    }
+}

@@ -1,0 +1,89 @@
+//! What is asked for on the command line.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Parser;
+
+use crate::case::{CASES, Case};
+
+/// Measure the product and yardsticks side by side.
+#[derive(Parser, Debug)]
+#[command(name = "bench")]
+pub(crate) struct Options {
+    /// One pair of 2 s per case: for trying things, not for figures
+    #[arg(long, conflicts_with_all = ["pairs", "seconds"])]
+    quick: bool,
+    /// Pairs per case that nobody disturbed
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pairs: u32,
+    /// Length of each measurement, in seconds
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=240))]
+    seconds: u32,
+    /// Only this case; may be given several times
+    #[arg(long, value_name = "CASE", value_parser = case_names())]
+    only: Vec<String>,
+    /// The release binary of the product
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub(crate) server: Option<PathBuf>,
+    /// Where the report goes if everything was measured in full
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub(crate) report: Option<PathBuf>,
+    /// Be the server that only parses, and write the address to this file
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub(crate) serve_parse_only: Option<PathBuf>,
+}
+
+impl Options {
+    /// How many undisturbed pairs each case gets.
+    pub(crate) fn pairs(&self) -> usize {
+        if self.quick { 1 } else { self.pairs as usize }
+    }
+
+    /// How long each measurement takes.
+    pub(crate) fn duration(&self) -> Duration {
+        Duration::from_secs(if self.quick { 2 } else { self.seconds.into() })
+    }
+
+    /// The cases asked for.
+    pub(crate) fn cases(&self) -> Vec<&'static Case> {
+        let is_asked_for =
+            |case: &&Case| self.only.is_empty() || self.only.iter().any(|name| name == case.name);
+        CASES.iter().filter(is_asked_for).collect()
+    }
+
+    /// Whether the outcome may stand as the project's figures: all cases, enough pairs, long enough.
+    pub(crate) fn is_full(&self) -> bool {
+        self.only.is_empty() && self.pairs() >= 5 && self.duration() >= Duration::from_secs(5)
+    }
+
+    /// What to type to get the same.
+    pub(crate) fn command(&self) -> String {
+        let only: String = self.only.iter().map(|name| format!(" --only {name}")).collect();
+        let length = match self.quick {
+            true => " --quick".to_owned(),
+            false => format!(" --pairs {} --seconds {}", self.pairs, self.seconds),
+        };
+        format!("just bench{length}{only}")
+    }
+}
+
+fn case_names() -> Vec<&'static str> {
+    CASES.iter().map(|case| case.name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_and_long_run_is_full() {
+        let options =
+            |arguments: &str| Options::try_parse_from(format!("bench {arguments}").split(' ')).unwrap();
+        assert!(options("--pairs 5").is_full());
+        for short in ["--quick", "--pairs 4", "--seconds 4", "--only singles-64"] {
+            assert!(!options(short).is_full(), "{short}");
+        }
+        assert_eq!(options("--only batches-100").cases().len(), 1);
+        assert_eq!(options("--quick --only batches-100").command(), "just bench --quick --only batches-100");
+    }
+}

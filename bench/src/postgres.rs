@@ -1,0 +1,87 @@
+//! The private PostgreSQL of a benchmark.
+
+use anyhow::{Context, Result};
+use pulsestream_testing::postgres::PostgresServer;
+use sea_orm::sqlx::{self, Connection as _, PgConnection};
+
+use crate::{runtime::block_on, schema::migrate};
+
+/// Settings beyond those PostgreSQL ships with. Durability is spelled out although it is the default.
+pub(crate) const SETTINGS: [(&str, &str); 4] =
+    [("fsync", "on"), ("synchronous_commit", "on"), ("shared_buffers", "1GB"), ("max_wal_size", "4GB")];
+
+/// A server with one database that has the product's schema.
+pub(crate) struct Postgres {
+    server: PostgresServer,
+    url: String,
+}
+
+impl Postgres {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// When it is not installed, or does not run here.
+    pub(crate) fn start() -> Result<Self> {
+        let server = PostgresServer::start_with(&SETTINGS)?;
+        let url = server.create_database("bench")?;
+        migrate(&url)?;
+        Ok(Self { server, url })
+    }
+
+    /// Where to connect to the database.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The process id of the server, whose children do its work.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.server.pid()
+    }
+
+    /// Empties the table of events, and writes out what is dirty, so that every run begins alike.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub(crate) fn reset(&self) -> Result<()> {
+        block_on(async {
+            let mut connection = self.connect().await?;
+            sqlx::raw_sql("TRUNCATE events").execute(&mut connection).await?;
+            sqlx::raw_sql("CHECKPOINT").execute(&mut connection).await?;
+            Ok(connection.close().await?)
+        })
+        .context("emptying the table")
+    }
+
+    /// How many events are stored.
+    ///
+    /// # Errors
+    /// When they can't be counted.
+    pub(crate) fn stored(&self) -> Result<u64> {
+        let count: i64 = self.ask("SELECT count(*) FROM events")?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// What the server calls its version.
+    ///
+    /// # Errors
+    /// When it can't be asked.
+    pub(crate) fn version(&self) -> Result<String> {
+        self.ask("SHOW server_version")
+    }
+
+    fn ask<T>(&self, question: &'static str) -> Result<T>
+    where
+        T: Send + Unpin + for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
+    {
+        block_on(async {
+            let mut connection = self.connect().await?;
+            let answer = sqlx::query_scalar(question).fetch_one(&mut connection).await;
+            connection.close().await?;
+            answer.context("asking PostgreSQL")
+        })
+    }
+
+    async fn connect(&self) -> Result<PgConnection> {
+        PgConnection::connect(&self.url).await.context("connecting to PostgreSQL")
+    }
+}

@@ -1,0 +1,218 @@
+//! What comes out, in Markdown.
+
+use std::fmt::Write as _;
+
+use crate::{
+    case::Case,
+    environment::Environment,
+    measurement::Measurement,
+    options::Options,
+    pair::{Pair, Results, micros, millis},
+};
+
+/// One line about a pair that has just ended.
+pub(crate) fn progress(case: &Case, pair: &Pair) -> String {
+    let Pair { yardstick, product } = pair;
+    format!(
+        "{:<20} product {:>8.0}/s   {:<11} {:>8.0}/s   ratio {:.2}   foreign {}{}",
+        case.name,
+        product.rate(),
+        case.yardstick.name(),
+        yardstick.rate(),
+        pair.ratio(),
+        foreign(pair),
+        if pair.is_quiet() { "" } else { "   dropped" }
+    )
+}
+
+/// The whole report.
+pub(crate) fn write(results: &[Results], environment: &Environment, options: &Options) -> String {
+    let mut text = include_str!("introduction.md").to_owned();
+    let sections = [
+        ("Ratios", ratios(results)),
+        ("Cost and latency", costs(results)),
+        ("Every pair", pairs(results)),
+        ("Environment", surroundings(environment, options)),
+    ];
+    for (title, section) in sections {
+        _ = write!(text, "\n## {title}\n\n{section}");
+    }
+    text
+}
+
+fn ratios(results: &[Results]) -> String {
+    let mut table = Table::new(&[
+        "case",
+        "",
+        "product, events/s",
+        "yardstick, events/s",
+        "",
+        "ratio",
+        "lowest to highest",
+        "gate",
+        "",
+    ]);
+    for result in results {
+        let case = result.case;
+        let range = result.range().map(|(low, high)| format!("{low:.2} to {high:.2}"));
+        table.row([
+            format!("`{}`", case.name),
+            case.title.to_owned(),
+            whole(result.median(|pair| pair.product.rate())),
+            whole(result.median(|pair| pair.yardstick.rate())),
+            case.yardstick.name().to_owned(),
+            result.median(Pair::ratio).map_or_else(none, |ratio| format!("**{ratio:.2}**")),
+            range.unwrap_or_else(none),
+            case.gate.map_or_else(none, |gate| format!("≥ {gate:.2}")),
+            match (case.gate, result.is_met()) {
+                (None, _) => none(),
+                (Some(_), Some(true)) => "met".to_owned(),
+                (Some(_), Some(false)) => "**not met**".to_owned(),
+                (Some(_), None) => "no quiet pair".to_owned(),
+            },
+        ]);
+    }
+    format!("Medians over the pairs that count.\n\n{}", table.text)
+}
+
+fn costs(results: &[Results]) -> String {
+    let mut table = Table::new(&[
+        "case",
+        "p50, ms",
+        "p99, ms",
+        "server, µs",
+        "database, µs",
+        "Redis, µs",
+        "yardstick's server, µs",
+        "yardstick's database, µs",
+    ]);
+    for result in results {
+        let millis = |of: fn(crate::measurement::Latency) -> std::time::Duration| {
+            two_digits(result.median_of_some(|pair| millis(&pair.product, of)))
+        };
+        let micros = |half: fn(&Pair) -> &Measurement, of: fn(crate::measurement::Costs) -> _| {
+            one_digit(result.median_of_some(|pair| micros(half(pair), of)))
+        };
+        table.row([
+            format!("`{}`", result.case.name),
+            millis(|latency| latency.p50),
+            millis(|latency| latency.p99),
+            micros(|pair| &pair.product, |costs| costs.server),
+            micros(|pair| &pair.product, |costs| costs.database),
+            micros(|pair| &pair.product, |costs| costs.redis),
+            micros(|pair| &pair.yardstick, |costs| costs.server),
+            micros(|pair| &pair.yardstick, |costs| costs.database),
+        ]);
+    }
+    format!(
+        "Latency is of whole requests, a batch being one. Cost is processor time for one event, of a process and all its children. \
+         With SQLite the product's server and its database are one process; the yardstick's is counted as \
+         database, with the making of its rows.\n\n{}",
+        table.text
+    )
+}
+
+fn pairs(results: &[Results]) -> String {
+    let mut table = Table::new(&[
+        "case",
+        "pair",
+        "product, events/s",
+        "yardstick, events/s",
+        "ratio",
+        "p50, ms",
+        "p99, ms",
+        "server, µs",
+        "database, µs",
+        "foreign",
+        "",
+    ]);
+    for result in results {
+        for (index, pair) in result.pairs.iter().enumerate() {
+            let Pair { product, yardstick } = pair;
+            table.row([
+                format!("`{}`", result.case.name),
+                (index + 1).to_string(),
+                whole(Some(product.rate())),
+                whole(Some(yardstick.rate())),
+                format!("{:.2}", pair.ratio()),
+                two_digits(millis(product, |latency| latency.p50)),
+                two_digits(millis(product, |latency| latency.p99)),
+                one_digit(micros(product, |costs| costs.server)),
+                one_digit(micros(product, |costs| costs.database)),
+                foreign(pair),
+                if pair.is_quiet() { String::new() } else { "dropped".to_owned() },
+            ]);
+        }
+    }
+    format!("Foreign: in the yardstick's half, then in the product's.\n\n{}", table.text)
+}
+
+fn surroundings(environment: &Environment, options: &Options) -> String {
+    let mut table = Table::new(&["", ""]);
+    for (name, value) in &environment.0 {
+        table.row([(*name).to_owned(), value.clone()]);
+    }
+    table.row(["command".to_owned(), format!("`{}`", options.command())]);
+    table.text
+}
+
+fn foreign(pair: &Pair) -> String {
+    format!("{:.0} % / {:.0} %", pair.yardstick.foreign * 100.0, pair.product.foreign * 100.0)
+}
+
+fn none() -> String {
+    "–".to_owned()
+}
+
+fn one_digit(value: Option<f64>) -> String {
+    value.map_or_else(none, |value| format!("{value:.1}"))
+}
+
+fn two_digits(value: Option<f64>) -> String {
+    value.map_or_else(none, |value| format!("{value:.2}"))
+}
+
+/// With a comma before each three digits.
+fn whole(value: Option<f64>) -> String {
+    let Some(value) = value else { return none() };
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+struct Table {
+    text: String,
+}
+
+impl Table {
+    fn new(columns: &[&str]) -> Self {
+        let mut table = Self { text: String::new() };
+        table.row(columns.iter().map(|column| (*column).to_owned()));
+        table.row(columns.iter().map(|_| "---".to_owned()));
+        table
+    }
+
+    fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        let cells: Vec<String> = cells.into_iter().collect();
+        _ = writeln!(self.text, "| {} |", cells.join(" | "));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_in_groups_of_three() {
+        for (value, expected) in [(0.4, "0"), (999.0, "999"), (1_000.0, "1,000"), (1_234_567.8, "1,234,568")]
+        {
+            assert_eq!(whole(Some(value)), expected);
+        }
+    }
+}

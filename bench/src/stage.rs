@@ -1,0 +1,178 @@
+//! Everything a benchmark needs at hand, and how one run of each thing goes.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process,
+    thread::sleep,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use pulsestream_domain::tenant::TenantId;
+use pulsestream_testing::redis::RedisServer;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::{
+    case::{Store, Yardstick},
+    load::Load,
+    measurement::{Measurement, Tally, Watched},
+    postgres::Postgres,
+    product::Product,
+    sample::{Sample, samples},
+    schema::migrate,
+    yardstick::{copy, parse_only, pgbench, sqlite},
+};
+
+/// How long everything runs before it is measured.
+pub(crate) const WARM_UP: Duration = Duration::from_secs(1);
+/// How long what was under way at the end of the warm-up gets to arrive. Answers take milliseconds.
+const SETTLE: Duration = Duration::from_millis(300);
+
+/// Servers, files and samples.
+pub(crate) struct Stage {
+    binary: PathBuf,
+    duration: Duration,
+    samples: Vec<Sample>,
+    /// How many runs there were, so that each has a number of its own.
+    runs: u64,
+    on_postgres: Product,
+    on_redis: Product,
+    // Dropped last: they hold what the others stand on.
+    pub(crate) postgres: Postgres,
+    redis: RedisServer,
+    directory: TempDir,
+}
+
+impl Stage {
+    /// Starts the databases. Each run will take `duration`.
+    ///
+    /// # Errors
+    /// When something is not installed, or does not run here.
+    pub(crate) fn prepare(binary: &Path, duration: Duration) -> Result<Self> {
+        let binary = fs::canonicalize(binary).with_context(|| format!("finding {}", binary.display()))?;
+        let directory = tempfile::tempdir().context("making a temporary directory")?;
+        let (postgres, redis) = (Postgres::start()?, RedisServer::start()?);
+        let on_postgres = Product::prepare(&binary, directory.path(), postgres.url().to_owned())?;
+        let on_redis = on_postgres.with_redis(redis.url());
+        // The yardsticks' own tenant, for nothing in the database asks whether it exists.
+        let samples = samples(TenantId(Uuid::from_u128(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835)))?;
+        Ok(Self { binary, duration, samples, runs: 0, on_postgres, on_redis, postgres, redis, directory })
+    }
+
+    /// Where the files of SQLite are.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Measures the product.
+    ///
+    /// # Errors
+    /// When it fails, refuses anything, or stored something else than it acknowledged.
+    pub(crate) fn product(&mut self, store: Store, load: Load) -> Result<Measurement> {
+        match store {
+            Store::Postgres => self.product_on_postgres(false, load),
+            Store::PostgresAndRedis => self.product_on_postgres(true, load),
+            Store::Sqlite => self.product_on_sqlite(load),
+        }
+    }
+
+    /// Measures a yardstick. `load` matters to those that serve HTTP.
+    ///
+    /// # Errors
+    /// When it fails, or stored something else than it told.
+    pub(crate) fn yardstick(&mut self, yardstick: Yardstick, load: Load) -> Result<Measurement> {
+        match yardstick {
+            Yardstick::Pgbench => self.on_table(|stage, duration| {
+                pgbench::run(stage.postgres.url(), &stage.samples, stage.directory.path(), duration)
+            }),
+            Yardstick::Copy => {
+                self.on_table(|stage, duration| copy::run(stage.postgres.url(), &stage.samples, duration))
+            }
+            Yardstick::ParseOnly => self.parse_only(load),
+            Yardstick::SqliteRows => self.sqlite_rows(),
+        }
+    }
+
+    fn product_on_postgres(&mut self, with_redis: bool, load: Load) -> Result<Measurement> {
+        let (warm_up, run) = (self.next_run(), self.next_run());
+        let product = if with_redis { &self.on_redis } else { &self.on_postgres };
+        let server = product.serve()?;
+        load.send(server.address(), product.key(), warm_up, WARM_UP).context("warming up")?;
+        sleep(SETTLE);
+        self.postgres.reset()?;
+        let watched = Watched {
+            server: Some(server.pid()),
+            database: self.postgres.pid(),
+            redis: self.redis.pid().filter(|_| with_redis),
+        };
+        let send = || load.send(server.address(), product.key(), run, self.duration);
+        let measurement = Measurement::of(watched, send)?;
+        // It finishes what it has begun, so what is counted then is all there will be.
+        server.stop()?;
+        measurement.check_stored(self.postgres.stored()?)?;
+        Ok(measurement)
+    }
+
+    fn product_on_sqlite(&mut self, load: Load) -> Result<Measurement> {
+        let (warm_up, run) = (self.next_run(), self.next_run());
+        let directory = tempfile::tempdir_in(self.directory.path()).context("making a directory")?;
+        let file = directory.path().join("events.db");
+        let product = Product::prepare(&self.binary, directory.path(), url(&file))?;
+        let server = product.serve()?;
+        load.send(server.address(), product.key(), warm_up, WARM_UP).context("warming up")?;
+        sleep(SETTLE);
+        let before = sqlite::stored(&file)?;
+        let watched = Watched { server: Some(server.pid()), ..Watched::default() };
+        let send = || load.send(server.address(), product.key(), run, self.duration);
+        let measurement = Measurement::of(watched, send)?;
+        server.stop()?;
+        measurement.check_stored(sqlite::stored(&file)?.saturating_sub(before))?;
+        Ok(measurement)
+    }
+
+    fn on_table(&mut self, run: impl Fn(&Self, Duration) -> Result<Tally>) -> Result<Measurement> {
+        run(self, WARM_UP).context("warming up")?;
+        self.postgres.reset()?;
+        let watched = Watched { database: self.postgres.pid(), ..Watched::default() };
+        let measurement = Measurement::of(watched, || run(self, self.duration))?;
+        measurement.check_stored(self.postgres.stored()?)?;
+        Ok(measurement)
+    }
+
+    fn parse_only(&mut self, load: Load) -> Result<Measurement> {
+        let server = parse_only::start(self.directory.path())?;
+        let run = self.next_run();
+        load.send(server.address(), "none", run, WARM_UP).context("warming up")?;
+        let watched = Watched { server: Some(server.pid()), ..Watched::default() };
+        let measurement =
+            Measurement::of(watched, || load.send(server.address(), "none", run, self.duration))?;
+        server.stop()?;
+        Ok(measurement)
+    }
+
+    fn sqlite_rows(&mut self) -> Result<Measurement> {
+        let (warm_up, run) = (self.next_run(), self.next_run());
+        let directory = tempfile::tempdir_in(self.directory.path()).context("making a directory")?;
+        let file = directory.path().join("events.db");
+        migrate(&url(&file))?;
+        sqlite::run(&file, &self.samples, warm_up, WARM_UP).context("warming up")?;
+        let before = sqlite::stored(&file)?;
+        // The library works in this very process.
+        let watched = Watched { database: Some(process::id()), ..Watched::default() };
+        let insert = || sqlite::run(&file, &self.samples, run, self.duration);
+        let measurement = Measurement::of(watched, insert)?;
+        measurement.check_stored(sqlite::stored(&file)?.saturating_sub(before))?;
+        Ok(measurement)
+    }
+
+    fn next_run(&mut self) -> u64 {
+        self.runs += 1;
+        self.runs
+    }
+}
+
+fn url(file: &Path) -> String {
+    format!("sqlite://{}?mode=rwc", file.display())
+}

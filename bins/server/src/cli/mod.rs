@@ -1,0 +1,179 @@
+//! The command line.
+
+mod config;
+mod healthcheck;
+mod import;
+mod key;
+mod output;
+mod search;
+mod secret;
+mod target;
+mod tenant;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+
+use crate::{
+    compose, serve,
+    settings::{self, Log, Settings},
+    telemetry,
+};
+use output::Output;
+
+/// Takes in events, stores each exactly once, and finds them at once.
+#[derive(Parser, Debug)]
+#[command(name = "pulsestream", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// File of settings; without it, `pulsestream.toml` beside this program, if there is one
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print data as JSON, one object or one list, instead of for people
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Serve HTTP until SIGTERM or SIGINT (what happens without a command, too)
+    Serve,
+    /// Bring the database's schema up to date
+    Migrate,
+    /// Make, list, show and change tenants; also while a server runs on the same store
+    #[command(subcommand)]
+    Tenant(tenant::Command),
+    /// Make, list, rotate and revoke API keys; also while a server runs on the same store
+    #[command(subcommand)]
+    Key(key::Command),
+    /// Import access logs or events from a file, once each, however often it is run
+    Import(import::Arguments),
+    /// Search events in the store or on a server
+    Search(search::Arguments),
+    /// Check and print settings
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Ask a running server how it is; ends with 0 if well, else with 1
+    Healthcheck(healthcheck::Arguments),
+    /// Print the OpenAPI document
+    Openapi,
+}
+
+/// Reads the command line; on a wrong one, and for `--help`, prints and ends the process.
+pub(crate) fn parse() -> Cli {
+    Cli::parse()
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// When it can't be done; one line, without secrets.
+pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
+    let output = Output { is_json: cli.json };
+    let command = cli.command.unwrap_or(Command::Serve);
+    if matches!(command, Command::Openapi) {
+        output.text(&pulsestream_api::openapi_json())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let settings = load_settings(cli.config)?;
+    if matches!(command, Command::Serve) {
+        telemetry::start_logs(&settings.log)?;
+        return serve::serve(settings).await;
+    }
+    // What a command has to say is its output; the log is for what is wrong.
+    telemetry::start_logs(&Log { filter: "warn".to_owned(), ..settings.log.clone() })?;
+    match command {
+        Command::Serve | Command::Openapi => {}
+        Command::Migrate => migrate(&settings, output).await?,
+        Command::Tenant(command) => tenant::run(command, &settings, output).await?,
+        Command::Key(command) => key::run(command, &settings, output).await?,
+        Command::Import(arguments) => import::run(arguments, &settings, output).await?,
+        Command::Search(arguments) => search::run(arguments, &settings, output).await?,
+        Command::Config(command) => config::run(&command, &settings, output)?,
+        Command::Healthcheck(arguments) => return healthcheck::run(arguments, &settings, output).await,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn load_settings(named: Option<PathBuf>) -> Result<Settings> {
+    let beside = || {
+        let program = std::env::current_exe().ok()?;
+        Some(program.with_file_name("pulsestream.toml")).filter(|path| path.exists())
+    };
+    let file = named.or_else(beside);
+    // A variable that is not text can't be a setting.
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Ok(settings::load(file.as_deref(), environment)?)
+}
+
+async fn migrate(settings: &Settings, output: Output) -> Result<()> {
+    let store = compose::connect(&settings.database).await?;
+    store.migrate().await.context("database.url")?;
+    output.done("the schema is up to date", &serde_json::json!({ "pending_migrations": 0 }))?;
+    store.close().await;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_of_the_manual_is_understood() {
+        for line in [
+            "",
+            "serve",
+            "--config x.toml serve",
+            "migrate",
+            "tenant create acme --name Acme --api-key - --rate-limit-per-minute 60 --rate-limit-burst 5 --duplicate-policy lenient",
+            "tenant list --json",
+            "tenant show acme",
+            "tenant set acme --rate-limit-per-minute 60",
+            "key create --tenant acme --name ci --scope events:write --scope events:read --expires-at 2030-01-01T00:00:00Z",
+            "key list --tenant acme",
+            "key rotate AbCd1234 --tenant acme --grace-seconds 60",
+            "key revoke AbCd1234 --tenant acme",
+            "import access.log --format combined --service shop --response-time-ms 1.5",
+            "import - --url http://127.0.0.1:8000 --key legacy-key-0123456789",
+            "search service=web status_code=5xx --tenant acme --json",
+            "search --url http://127.0.0.1:8000 --key legacy-key-0123456789 q=error",
+            "config check",
+            "config print",
+            "healthcheck --mode live",
+            "openapi",
+        ] {
+            let words = line.split_whitespace();
+            assert!(Cli::try_parse_from(std::iter::once("pulsestream").chain(words)).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn wrong_values_are_refused_without_being_run() {
+        for line in [
+            "tenant create Not-A-Slug",
+            "tenant create acme --rate-limit-per-minute 0",
+            "tenant create acme --duplicate-policy maybe",
+            "tenant set acme --rate-limit-burst 0",
+            "key create --tenant acme --name ci --scope everything",
+            "import access.log --response-time-ms -1",
+            "import access.log --url not-a-url",
+            "import access.log --key legacy-key-0123456789",
+            "import access.log --tenant acme --url http://127.0.0.1:1 --key legacy-key-0123456789",
+            "search service",
+            "healthcheck --mode maybe",
+        ] {
+            let words = line.split_whitespace();
+            assert!(Cli::try_parse_from(std::iter::once("pulsestream").chain(words)).is_err(), "{line}");
+        }
+    }
+}

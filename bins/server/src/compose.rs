@@ -1,0 +1,121 @@
+//! The one place where the parts meet.
+
+use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::Path, sync::Arc};
+
+use actix_web::web::Data;
+use anyhow::{Context, Result, ensure};
+use metrics_exporter_prometheus::PrometheusHandle;
+use pulsestream_api::{AppState, Parts};
+use pulsestream_domain::ports::{Clock, EventStore, IdSource};
+use pulsestream_ingestion::{Ingestion, SystemClock, SystemIds};
+use pulsestream_rate_limit::{Limiter, LocalLimiter, RedisLimiter};
+use pulsestream_storage::Store;
+
+use crate::{
+    settings::{Database, Redis, Settings},
+    tenancy,
+};
+
+/// What runs, apart from the listener.
+pub(crate) struct Service {
+    pub(crate) store: Store,
+    pub(crate) ingestion: Ingestion,
+    pub(crate) state: Data<AppState>,
+}
+
+/// The real clock.
+pub(crate) fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
+}
+
+/// The real source of ids.
+pub(crate) fn ids() -> Arc<dyn IdSource> {
+    Arc::new(SystemIds::default())
+}
+
+/// Opens the store, with its schema up to date.
+///
+/// # Errors
+/// When it can't be reached, could lose what it acknowledges, or has another schema than this build needs.
+/// The text starts with the setting to look at and holds no password.
+pub(crate) async fn store(settings: &Database) -> Result<Store> {
+    let store = connect(settings).await?;
+    if settings.migrate_on_start {
+        store.migrate().await.context("database.url")?;
+    } else {
+        let pending = store.pending_migrations().await.context("database.url")?;
+        ensure!(
+            pending == 0,
+            "the database's schema is {pending} steps behind: run `pulsestream migrate`, or set \
+             database.migrate_on_start = true"
+        );
+    }
+    Ok(store)
+}
+
+/// Opens the store, whatever its schema is.
+///
+/// # Errors
+/// Those of [`store`], but for the schema.
+pub(crate) async fn connect(settings: &Database) -> Result<Store> {
+    let url = match settings.url.reveal() {
+        Some(url) => url.to_owned(),
+        None => sqlite_in(&settings.data_dir).context("database.data_dir")?,
+    };
+    Store::connect(&settings.store(url)).await.context("database.url")
+}
+
+/// The URL of the database file in a directory, which is made for this user alone when it is missing.
+fn sqlite_in(directory: &Path) -> Result<String> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .with_context(|| format!("making the directory {}", directory.display()))?;
+    let path = directory.join("pulsestream.db");
+    let path = path.to_str().context("the path is not UTF-8")?;
+    // In a URL these two mean something else.
+    Ok(format!("sqlite://{}", path.replace('%', "%25").replace('?', "%3F")))
+}
+
+/// Puts the ingestion service together over a store.
+pub(crate) fn ingestion(settings: &Settings, store: &Store, limiter: Arc<dyn Limiter>) -> Ingestion {
+    let store: Arc<dyn EventStore> = Arc::new(store.clone());
+    Ingestion::new(store, limiter, clock(), ids(), settings.ingestion.service())
+}
+
+/// Puts the whole service together.
+///
+/// # Errors
+/// Those of [`store`], and when `redis.url` is no address of a Redis. A Redis that is away is no error.
+pub(crate) async fn service(settings: &Settings, metrics: PrometheusHandle) -> Result<Service> {
+    let (limiter, degraded) = limiter(&settings.redis).await?;
+    let store = store(&settings.database).await?;
+    let ingestion = ingestion(settings, &store, limiter);
+    let entropy = tenancy::entropy().context("making the secret of cursors")?;
+    let cursor_key = store.cursor_key(entropy).await.context("reading the secret of cursors")?;
+    let state = AppState::new(Parts {
+        ingestion: ingestion.clone(),
+        store: store.clone(),
+        cursor_key,
+        clock: clock(),
+        ids: ids(),
+        metrics,
+        degraded,
+        settings: settings.api(),
+    });
+    Ok(Service { store, ingestion, state: Data::new(state) })
+}
+
+/// Names what is away although the service can do without it.
+type Degraded = Arc<dyn Fn() -> Vec<&'static str> + Send + Sync>;
+
+async fn limiter(settings: &Redis) -> Result<(Arc<dyn Limiter>, Degraded)> {
+    let Some(url) = settings.url.reveal() else {
+        return Ok((Arc::new(LocalLimiter::new()), Arc::new(Vec::new)));
+    };
+    let limiter = RedisLimiter::connect(url).await.context("redis.url")?;
+    let shared = limiter.clone();
+    let degraded = move || if shared.is_falling_back() { vec!["redis"] } else { Vec::new() };
+    Ok((Arc::new(limiter), Arc::new(degraded)))
+}

@@ -1,0 +1,45 @@
+//! The `pulsestream` binary: settings, wiring, command line, telemetry, shutdown. It decides nothing itself.
+
+mod cli;
+mod client;
+mod compose;
+mod first_start;
+mod import;
+mod serve;
+mod settings;
+mod shutdown;
+mod telemetry;
+mod tenancy;
+
+use std::process::ExitCode;
+
+/// Events are many small texts on many threads: the allocator of the system holds on to far more memory.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // Before anything that may speak TLS. It fails only when there is one already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match cli::run(cli::parse()).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("pulsestream: {}", one_line(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// An error with its causes, on one line: whoever starts a service reads one line.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        // Some errors repeat their cause in their own text.
+        if line.is_empty() {
+            line = cause;
+        } else if !line.ends_with(&cause) {
+            line = format!("{line}: {cause}");
+        }
+    }
+    line.replace('\n', " ")
+}

@@ -1,0 +1,126 @@
+//! Settings: one typed value out of defaults, a file and the environment.
+//!
+//! `config.default.toml` says what each key means and may be; the structs here have the same names.
+
+mod check;
+mod load;
+mod parts;
+mod print;
+mod secret;
+mod units;
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use load::load;
+pub(crate) use print::to_toml;
+pub(crate) use secret::Secret;
+
+/// All of them.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    pub(crate) server: Server,
+    pub(crate) database: Database,
+    pub(crate) redis: Redis,
+    pub(crate) ingestion: Ingestion,
+    pub(crate) auth: Auth,
+    pub(crate) log: Log,
+}
+
+/// The listener, what it takes on, and how it ends.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Server {
+    #[serde(with = "units::address")]
+    pub(crate) bind: SocketAddr,
+    #[serde(with = "units::optional_path")]
+    pub(crate) address_file: Option<PathBuf>,
+    pub(crate) workers: usize,
+    pub(crate) max_connections: usize,
+    #[serde(with = "units::duration")]
+    pub(crate) keep_alive: Duration,
+    #[serde(with = "units::duration")]
+    pub(crate) header_timeout: Duration,
+    #[serde(with = "units::duration")]
+    pub(crate) body_timeout: Duration,
+    #[serde(with = "units::duration")]
+    pub(crate) disconnect_timeout: Duration,
+    #[serde(with = "units::size")]
+    pub(crate) max_body: usize,
+    #[serde(with = "units::size")]
+    pub(crate) max_body_in_flight: usize,
+    pub(crate) max_requests_in_flight: usize,
+    pub(crate) max_exports: usize,
+    pub(crate) public_metrics: bool,
+    #[serde(with = "units::duration")]
+    pub(crate) drain_delay: Duration,
+    #[serde(with = "units::duration")]
+    pub(crate) finish_timeout: Duration,
+}
+
+/// Where events are kept.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Database {
+    pub(crate) url: Secret,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) migrate_on_start: bool,
+    pub(crate) ingest_connections: u32,
+    pub(crate) query_connections: u32,
+    pub(crate) bookkeeping_connections: u32,
+    #[serde(with = "units::duration")]
+    pub(crate) acquire_timeout: Duration,
+    #[serde(with = "units::duration")]
+    pub(crate) ingest_timeout: Duration,
+    #[serde(with = "units::duration")]
+    pub(crate) query_timeout: Duration,
+}
+
+/// What instances share to limit tenants together.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Redis {
+    pub(crate) url: Secret,
+}
+
+/// How events are committed.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ingestion {
+    pub(crate) lanes: usize,
+    pub(crate) group_events: usize,
+    #[serde(with = "units::size")]
+    pub(crate) group_bytes: usize,
+    pub(crate) queue_requests: usize,
+    pub(crate) direct_events: usize,
+    pub(crate) direct_requests: usize,
+    pub(crate) max_batch_events: usize,
+    pub(crate) ready_queue_depth: usize,
+}
+
+/// Who may do what.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Auth {
+    #[serde(with = "units::duration")]
+    pub(crate) key_cache_life: Duration,
+}
+
+/// What the process says about itself.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Log {
+    pub(crate) format: LogFormat,
+    pub(crate) filter: String,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    Auto,
+    Json,
+    Pretty,
+}

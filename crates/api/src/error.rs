@@ -1,0 +1,392 @@
+//! The one place where what went wrong becomes a status and a code.
+
+use std::sync::Arc;
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{
+        StatusCode,
+        header::{ACCEPT_ENCODING, ALLOW, HeaderValue, WWW_AUTHENTICATE},
+    },
+};
+use pulsestream_domain::{
+    api_key::Scope,
+    event::{EventId, FieldError, Reason},
+    ports::StoreError,
+};
+use pulsestream_ingestion::{Failure, Outcome, Unreadable};
+use pulsestream_rate_limit::Policy;
+
+use crate::{
+    body::{self, BodyError},
+    problem::{Problem, RetryAfter},
+};
+
+/// Everything that an answer other than 2xx can be about.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApiError {
+    #[error("no valid credential")]
+    Unauthenticated,
+    #[error("two credentials that differ")]
+    AmbiguousCredentials,
+    #[error("the credential does not have the scope {0}")]
+    InsufficientScope(Scope),
+    #[error("the body was not read")]
+    Body(#[from] BodyError),
+    #[error("the body holds no events")]
+    Unreadable(#[from] Unreadable),
+    #[error("the event was not stored")]
+    Event {
+        event_id: Option<EventId>,
+        outcome: Outcome,
+        /// The limit that is used up, if that is why.
+        exhausted: Option<Policy>,
+    },
+    #[error("a field or parameter is not valid")]
+    Fields(Vec<FieldError>),
+    #[error("the body is not JSON")]
+    BadJson,
+    #[error("the header Idempotency-Key is not valid")]
+    BadIdempotencyKey,
+    #[error("the store failed")]
+    Store(#[source] Arc<StoreError>),
+    #[error("the tenant has no such event")]
+    NoSuchEvent,
+    #[error("no such route")]
+    NoSuchRoute,
+    #[error("the route does not take this method")]
+    MethodNotAllowed {
+        /// The methods it takes, as a header.
+        allow: HeaderValue,
+    },
+    #[error("the address is too long")]
+    UriTooLong,
+    #[error("too much is going on already")]
+    Overloaded,
+    #[error("a bug")]
+    Internal,
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Arc::new(error))
+    }
+}
+
+impl From<FieldError> for ApiError {
+    fn from(error: FieldError) -> Self {
+        Self::Fields(vec![error])
+    }
+}
+
+impl From<Vec<FieldError>> for ApiError {
+    fn from(errors: Vec<FieldError>) -> Self {
+        Self::Fields(errors)
+    }
+}
+
+impl ApiError {
+    /// What the client is told.
+    pub(crate) fn problem(&self) -> Problem {
+        use StatusCode as S;
+        match self {
+            // One answer for all: which part of a credential is wrong is nobody's business.
+            Self::Unauthenticated => {
+                Problem::new(S::UNAUTHORIZED, "unauthenticated", "a valid API key is required").with_header(
+                    WWW_AUTHENTICATE,
+                    HeaderValue::from_static("Bearer realm=\"pulsestream\", ApiKey realm=\"pulsestream\""),
+                )
+            }
+            Self::AmbiguousCredentials => Problem::new(
+                S::BAD_REQUEST,
+                "ambiguous_credentials",
+                "the request has more than one credential, and they differ",
+            ),
+            Self::InsufficientScope(scope) => {
+                let detail = format!("the API key does not have the scope {scope}");
+                Problem::new(S::FORBIDDEN, "insufficient_scope", detail)
+            }
+            Self::Body(error) => of_body(*error),
+            Self::Unreadable(unreadable) => of_unreadable(unreadable),
+            Self::Event { event_id, outcome, exhausted } => Problem {
+                event_id: event_id.clone(),
+                violated_policies: exhausted.iter().map(|policy| policy.as_str()).collect(),
+                ..of_outcome(outcome)
+            },
+            Self::Fields(errors) => invalid(errors.clone()),
+            Self::BadJson => Problem::new(S::BAD_REQUEST, "bad_json", "the body is not JSON"),
+            Self::BadIdempotencyKey => Problem::new(
+                S::BAD_REQUEST,
+                "bad_idempotency_key",
+                "Idempotency-Key must be 1 to 255 printable ASCII characters, quoted or not, and given once",
+            ),
+            Self::Store(error) => match &**error {
+                // Reads and deletes: an error in them is certain, whatever happened in the store.
+                StoreError::Unexpected(_) | StoreError::Unstorable(_) => internal(),
+                other => of_failure(Failure::from(other)),
+            },
+            Self::NoSuchEvent => Problem::new(S::NOT_FOUND, "not_found", "there is no such event"),
+            Self::NoSuchRoute => Problem::new(S::NOT_FOUND, "not_found", "there is nothing at this address"),
+            Self::MethodNotAllowed { allow } => {
+                let detail = "there is something at this address, but not for this method";
+                Problem::new(S::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+                    .with_header(ALLOW, allow.clone())
+            }
+            Self::UriTooLong => {
+                Problem::new(S::URI_TOO_LONG, "uri_too_long", "the address is longer than 8 KiB")
+            }
+            Self::Overloaded => of_failure(Failure::Overloaded),
+            Self::Internal => internal(),
+        }
+    }
+}
+
+fn internal() -> Problem {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "something went wrong inside the service")
+}
+
+fn invalid(errors: Vec<FieldError>) -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "the request breaks the rules named in errors")
+        .with_errors(errors)
+}
+
+fn of_body(error: BodyError) -> Problem {
+    use StatusCode as S;
+    match error {
+        BodyError::UnsupportedMediaType => Problem::new(
+            S::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "Content-Type must be application/json in UTF-8, or application/x-ndjson for a batch",
+        ),
+        BodyError::UnsupportedEncoding => Problem::new(
+            S::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_encoding",
+            "Content-Encoding must be gzip, zstd or identity, and only one of them",
+        )
+        .with_header(ACCEPT_ENCODING, HeaderValue::from_static(body::ACCEPT_ENCODING)),
+        BodyError::TooLarge { max } => {
+            let detail = format!("the body is larger than {max} bytes");
+            Problem::new(S::PAYLOAD_TOO_LARGE, "body_too_large", detail).closing()
+        }
+        BodyError::DecompressedTooLarge { max } => {
+            let detail = format!("the decompressed body is larger than {max} bytes");
+            Problem::new(S::PAYLOAD_TOO_LARGE, "decompressed_too_large", detail).closing()
+        }
+        BodyError::BadEncoding => Problem::new(
+            S::BAD_REQUEST,
+            "bad_encoding",
+            "the body is not what Content-Encoding says, is cut off, or goes on behind its end",
+        ),
+        BodyError::TimedOut => {
+            Problem::new(S::REQUEST_TIMEOUT, "body_timeout", "the body did not arrive in time").closing()
+        }
+        BodyError::Interrupted => {
+            Problem::new(S::BAD_REQUEST, "body_interrupted", "the body broke off or is badly framed")
+                .closing()
+        }
+        BodyError::Overloaded => of_failure(Failure::Overloaded).closing(),
+    }
+}
+
+fn of_unreadable(unreadable: &Unreadable) -> Problem {
+    use StatusCode as S;
+    match unreadable {
+        Unreadable::EmptyBody => Problem::new(S::BAD_REQUEST, "empty_body", "the body is empty"),
+        Unreadable::BadUtf8 => Problem::new(S::BAD_REQUEST, "bad_utf8", "the body is not UTF-8"),
+        Unreadable::BadJson { line, column } => {
+            let detail = format!("the body is not JSON: line {line}, column {column}");
+            Problem::new(S::BAD_REQUEST, "bad_json", detail)
+        }
+        Unreadable::NotAnObject => {
+            let errors = vec![FieldError::new("", Reason::NotAnObject)];
+            Problem::new(S::UNPROCESSABLE_ENTITY, "not_an_object", "the body must be a JSON object")
+                .with_errors(errors)
+        }
+        Unreadable::BadMember(error) if error.code == Reason::DuplicateKey => {
+            duplicate_key(vec![error.clone()])
+        }
+        Unreadable::BadMember(error) => invalid(vec![error.clone()]),
+        Unreadable::EmptyBatch => Problem::new(S::BAD_REQUEST, "empty_batch", "the batch has no events"),
+        Unreadable::TooManyEvents { max } => {
+            let detail = format!("a batch has at most {max} events");
+            Problem::new(S::PAYLOAD_TOO_LARGE, "batch_too_large", detail)
+        }
+    }
+}
+
+/// What became of a single event, when it was not stored.
+fn of_outcome(outcome: &Outcome) -> Problem {
+    match outcome {
+        // Stored is no problem; the caller answers these itself.
+        Outcome::Accepted { .. } | Outcome::Duplicate { .. } => internal(),
+        Outcome::Conflict { ingested_at } => Problem {
+            ingested_at: Some(*ingested_at),
+            errors: vec![FieldError::new("/event_id", Reason::EventIdConflict)],
+            ..Problem::new(
+                StatusCode::CONFLICT,
+                "event_id_conflict",
+                "an event with this event_id and other content is stored already",
+            )
+        },
+        Outcome::Rejected(errors) if errors.iter().any(|error| error.code == Reason::DuplicateKey) => {
+            duplicate_key(errors.clone())
+        }
+        Outcome::Rejected(errors) => invalid(errors.clone()),
+        Outcome::Throttled { retry_after_seconds } => Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "rate_limited",
+            "the tenant has stored as many events as it may for now",
+        )
+        .with_retry_after(RetryAfter::Seconds(*retry_after_seconds)),
+        Outcome::Failed(failure) => of_failure(*failure),
+    }
+}
+
+fn duplicate_key(errors: Vec<FieldError>) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "duplicate_key", "an object has two members of the same name")
+        .with_errors(errors)
+}
+
+/// Always 503: the same request may be sent again, with the same event ids.
+fn of_failure(failure: Failure) -> Problem {
+    let detail = match failure {
+        Failure::Unavailable => "the store can't be reached; nothing was changed",
+        Failure::Busy => "the store is busy; nothing was changed",
+        Failure::Full => "the store has no room left; nothing was changed",
+        Failure::OutcomeUnknown => "whether it was stored is not known; send it again with the same event_id",
+        Failure::Overloaded => "the service has too much to do; nothing was changed",
+        Failure::Unexpected => {
+            "something went wrong inside the service; send it again with the same event_id"
+        }
+    };
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, failure.code(), detail)
+        .with_retry_after(RetryAfter::Scattered)
+}
+
+/// Without a body: that needs the request's id and is written where all answers pass.
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.problem().status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::new(self.status_code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pulsestream_domain::Timestamp;
+
+    use super::*;
+
+    fn answer(error: &ApiError) -> (u16, &'static str) {
+        let problem = error.problem();
+        (problem.status.as_u16(), problem.code)
+    }
+
+    #[test]
+    fn every_unreadable_body_has_its_answer() {
+        let field = |reason| Unreadable::BadMember(FieldError::new("/events", reason));
+        for (unreadable, expected) in [
+            (Unreadable::EmptyBody, (400, "empty_body")),
+            (Unreadable::BadUtf8, (400, "bad_utf8")),
+            (Unreadable::BadJson { line: 1, column: 2 }, (400, "bad_json")),
+            (Unreadable::NotAnObject, (422, "not_an_object")),
+            (field(Reason::Required), (422, "invalid")),
+            (field(Reason::WrongType), (422, "invalid")),
+            (field(Reason::DuplicateKey), (400, "duplicate_key")),
+            (Unreadable::EmptyBatch, (400, "empty_batch")),
+            (Unreadable::TooManyEvents { max: 1_000 }, (413, "batch_too_large")),
+        ] {
+            assert_eq!(answer(&ApiError::Unreadable(unreadable)), expected);
+        }
+    }
+
+    #[test]
+    fn every_outcome_has_its_answer() {
+        let rejected = |reason| Outcome::Rejected(vec![FieldError::new("/title", reason)]);
+        for (outcome, expected) in [
+            (Outcome::Conflict { ingested_at: Timestamp::EPOCH }, (409, "event_id_conflict")),
+            (rejected(Reason::Required), (422, "invalid")),
+            (rejected(Reason::DuplicateKey), (400, "duplicate_key")),
+            (Outcome::Throttled { retry_after_seconds: 7 }, (429, "rate_limited")),
+        ] {
+            let event_id: EventId = "a".parse().expect("an id");
+            let error = ApiError::Event { event_id: Some(event_id.clone()), outcome, exhausted: None };
+            assert_eq!(answer(&error), expected);
+            assert_eq!(error.problem().event_id, Some(event_id));
+        }
+        let outcome = Outcome::Throttled { retry_after_seconds: 7 };
+        let throttled = ApiError::Event { event_id: None, outcome, exhausted: Some(Policy::Burst) };
+        assert_eq!(throttled.problem().violated_policies, ["burst"]);
+        assert_eq!(throttled.problem().retry_after, Some(RetryAfter::Seconds(7)));
+    }
+
+    #[test]
+    fn every_failure_says_to_send_it_again() {
+        for failure in Failure::ALL {
+            let error =
+                ApiError::Event { event_id: None, outcome: Outcome::Failed(failure), exhausted: None };
+            assert_eq!(answer(&error), (503, failure.code()));
+            let problem = error.problem();
+            assert!(problem.is_retryable());
+            assert_eq!(problem.retry_after, Some(RetryAfter::Scattered));
+        }
+    }
+
+    #[test]
+    fn a_store_that_is_away_is_503_and_one_that_is_damaged_500() {
+        let cause = || "cause".into();
+        for (error, expected) in [
+            (StoreError::Unavailable(cause()), (503, "store_unavailable")),
+            (StoreError::Busy(cause()), (503, "busy")),
+            (StoreError::Full(cause()), (503, "store_full")),
+            (StoreError::OutcomeUnknown(cause()), (503, "outcome_unknown")),
+            (StoreError::Unstorable(cause()), (500, "internal")),
+            (StoreError::Unexpected(cause()), (500, "internal")),
+        ] {
+            let error = ApiError::from(error);
+            assert_eq!(answer(&error), expected);
+            assert!(!error.problem().detail.contains("cause"));
+        }
+    }
+
+    #[test]
+    fn every_refused_body_has_its_answer() {
+        for (error, expected, closes) in [
+            (BodyError::UnsupportedMediaType, (415, "unsupported_media_type"), false),
+            (BodyError::UnsupportedEncoding, (415, "unsupported_encoding"), false),
+            (BodyError::TooLarge { max: 1 }, (413, "body_too_large"), true),
+            (BodyError::DecompressedTooLarge { max: 1 }, (413, "decompressed_too_large"), true),
+            (BodyError::BadEncoding, (400, "bad_encoding"), false),
+            (BodyError::TimedOut, (408, "body_timeout"), true),
+            (BodyError::Interrupted, (400, "body_interrupted"), true),
+            (BodyError::Overloaded, (503, "overloaded"), true),
+        ] {
+            let error = ApiError::Body(error);
+            assert_eq!((answer(&error), error.problem().closes), (expected, closes));
+        }
+    }
+
+    #[test]
+    fn requests_that_get_nowhere_have_their_answers() {
+        let allow = HeaderValue::from_static("GET");
+        for (error, expected) in [
+            (ApiError::Unauthenticated, (401, "unauthenticated")),
+            (ApiError::AmbiguousCredentials, (400, "ambiguous_credentials")),
+            (ApiError::InsufficientScope(Scope::EventsRead), (403, "insufficient_scope")),
+            (ApiError::Fields(vec![]), (422, "invalid")),
+            (ApiError::BadJson, (400, "bad_json")),
+            (ApiError::BadIdempotencyKey, (400, "bad_idempotency_key")),
+            (ApiError::NoSuchEvent, (404, "not_found")),
+            (ApiError::NoSuchRoute, (404, "not_found")),
+            (ApiError::MethodNotAllowed { allow }, (405, "method_not_allowed")),
+            (ApiError::UriTooLong, (414, "uri_too_long")),
+            (ApiError::Overloaded, (503, "overloaded")),
+            (ApiError::Internal, (500, "internal")),
+        ] {
+            assert_eq!(answer(&error), expected);
+        }
+    }
+}

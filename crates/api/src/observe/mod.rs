@@ -1,0 +1,91 @@
+//! What happens around every request, whatever it is about.
+//!
+//! One layer for all of it, because the parts depend on each other: the problem body and the log line need the
+//! request id, the metrics need the status of a panic, and each layer more is a boxed future per request.
+
+mod measure;
+mod request_id;
+mod respond;
+
+use std::{panic::AssertUnwindSafe, time::Instant};
+
+use actix_web::{
+    Error, HttpRequest,
+    body::BoxBody,
+    dev::{ServiceRequest, ServiceResponse},
+    middleware::Next,
+};
+use futures_util::FutureExt;
+use tracing::Instrument;
+
+use crate::{
+    error::ApiError,
+    in_flight::Entered,
+    state::{AppState, State},
+};
+use measure::Exchange;
+use request_id::RequestId;
+
+/// Longer addresses are not read.
+const MAX_URI_BYTES: usize = 8 * 1024;
+
+/// How the service is watched when it has too much to do: these always get in.
+const PROBES: [&str; 5] = ["/livez", "/readyz", "/health", "/metrics", "/api/v1/ingestion/health"];
+
+/// Names the request, lets it in or not, survives its panic, and completes, counts and logs its answer.
+pub(crate) async fn observe(
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let started = Instant::now();
+    let state = State::of(request.request());
+    let id = RequestId::of(request.headers(), &state);
+    let mut exchange = Exchange::new(request.method());
+
+    let outcome = match admit(&request, &state) {
+        Err(error) => Ok(request.error_response(error)),
+        Ok(_entered) => {
+            let span = tracing::info_span!("request", request_id = id.as_str());
+            // What outlives the request is caches and counters, which are whole after every step.
+            let answering = AssertUnwindSafe(next.call(request).instrument(span)).catch_unwind();
+            answering.await.unwrap_or_else(|_panic| {
+                metrics::counter!("http_panics_total").increment(1);
+                tracing::error!(request_id = id.as_str(), "a request panicked");
+                // The request is gone with the panic: only an error can still become an answer.
+                Err(respond::after_panic(&id, started).into())
+            })
+        }
+    };
+    match outcome {
+        Ok(mut response) => {
+            exchange.saw(&response);
+            if let Some(error) = response.response().error() {
+                exchange.failed(error);
+            }
+            response = respond::complete(response, &id, started);
+            exchange.record(response.status(), started.elapsed(), id.as_str());
+            Ok(response)
+        }
+        Err(error) => {
+            let status = error.as_response_error().status_code();
+            exchange.record(status, started.elapsed(), id.as_str());
+            Err(error)
+        }
+    }
+}
+
+/// Lets a request in, or says why not.
+fn admit(request: &ServiceRequest, state: &AppState) -> Result<Option<Entered>, ApiError> {
+    if uri_bytes(request.request()) > MAX_URI_BYTES {
+        return Err(ApiError::UriTooLong);
+    }
+    match state.requests.enter() {
+        Some(entered) => Ok(Some(entered)),
+        None if PROBES.contains(&request.path()) => Ok(None),
+        None => Err(ApiError::Overloaded),
+    }
+}
+
+fn uri_bytes(request: &HttpRequest) -> usize {
+    request.uri().path_and_query().map_or(0, |whole| whole.as_str().len())
+}

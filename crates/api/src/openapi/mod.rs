@@ -1,0 +1,145 @@
+//! The OpenAPI document. Routes describe themselves; here they are listed, with what they have in common.
+
+pub(crate) mod parameters;
+pub(crate) mod responses;
+pub(crate) mod schemas;
+
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+};
+
+use crate::routes::{
+    ingestion::{
+        event, export, facets, health as ingestion_health, histogram, post_batch, post_event, rate_limit,
+        search, stats, vocabulary,
+    },
+    service::{docs, health, metrics, openapi_json, ready, root},
+};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "PulseStream",
+        description = "Takes in events of APIs and services, stores each exactly once, and finds them at once.\n\n\
+            2xx: stored once, durable and searchable now. 4xx: not stored; do not resend unchanged. 429 and 503: \
+            not stored, or not known; resend with the same `event_id`.",
+        license(name = "MIT OR Apache-2.0"),
+    ),
+    paths(
+        post_event::post_event,
+        post_batch::post_batch,
+        search::search,
+        search::search_by_body,
+        histogram::histogram,
+        facets::facets,
+        export::export,
+        vocabulary::event_types,
+        vocabulary::severities,
+        event::get_event,
+        event::delete_event,
+        event::retry_event,
+        stats::stats,
+        ingestion_health::health,
+        rate_limit::rate_limit,
+        root::root,
+        health::health,
+        health::live,
+        ready::ready,
+        metrics::metrics,
+        openapi_json::openapi_json,
+        docs::docs,
+        docs::file,
+    ),
+    components(schemas(schemas::Problem, schemas::FieldError)),
+    tags(
+        (name = "ingestion", description = "Events in, and events out again"),
+        (name = "service", description = "The service itself"),
+    ),
+    modifiers(&Credentials),
+)]
+struct Document;
+
+/// The OpenAPI document, as `GET /openapi.json` shows it.
+pub fn openapi_json() -> String {
+    serde_json::to_string(&Document::openapi()).expect("a document of strings serializes")
+}
+
+/// The two places an API key may be in.
+struct Credentials;
+
+impl Modify for Credentials {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let header = ApiKeyValue::with_description("X-API-Key", "An API key.");
+        components.add_security_scheme("api_key", SecurityScheme::ApiKey(ApiKey::Header(header)));
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An API key."));
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::app::endpoints;
+
+    fn json() -> serde_json::Value {
+        serde_json::from_str(&openapi_json()).expect("JSON")
+    }
+
+    fn documented() -> BTreeSet<String> {
+        let json = json();
+        let paths = json["paths"].as_object().expect("paths");
+        paths
+            .iter()
+            .flat_map(|(path, item)| {
+                let methods = item.as_object().expect("methods").keys();
+                methods.map(move |method| format!("{} {path}", method.to_uppercase()))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_route_is_documented_and_nothing_else() {
+        let registered: BTreeSet<String> = endpoints()
+            .iter()
+            .flat_map(|endpoint| endpoint.listed())
+            .map(|(method, template)| format!("{method} {template}"))
+            .collect();
+        assert_eq!(registered, documented());
+    }
+
+    #[test]
+    fn every_operation_has_a_name_of_its_own() {
+        let json = json();
+        let operations = json["paths"].as_object().into_iter().flat_map(|paths| paths.values());
+        let operations = operations.filter_map(|item| item.as_object()).flat_map(|item| item.values());
+        let names: Vec<&str> = operations.filter_map(|operation| operation["operationId"].as_str()).collect();
+        assert_eq!(names.len(), documented().len());
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        fn references(value: &serde_json::Value, into: &mut BTreeSet<String>) {
+            match value {
+                serde_json::Value::Object(members) => {
+                    into.extend(members.get("$ref").and_then(|target| target.as_str()).map(str::to_owned));
+                    members.values().for_each(|member| references(member, into));
+                }
+                serde_json::Value::Array(items) => items.iter().for_each(|item| references(item, into)),
+                _ => {}
+            }
+        }
+        let json = json();
+        let mut found = BTreeSet::new();
+        references(&json, &mut found);
+        assert!(found.contains("#/components/schemas/Problem"));
+        for reference in found {
+            let pointer = reference.strip_prefix('#').expect("within the document");
+            assert!(json.pointer(pointer).is_some(), "{reference}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The errors that routes have in common, for the OpenAPI document.
+
+use std::collections::BTreeMap;
+
+use utoipa::{
+    IntoResponses,
+    openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder},
+};
+
+use crate::problem::PROBLEM_JSON;
+
+const UNAUTHENTICATED: (&str, &str) = ("401", "no valid API key");
+const INSUFFICIENT_SCOPE: (&str, &str) = ("403", "the API key does not have the scope");
+const UNAVAILABLE: (&str, &str) =
+    ("503", "the store is away, busy or full, or there is too much to do; come back after `Retry-After`");
+const INVALID: (&str, &str) = ("422", "a field or parameter breaks a rule");
+const NOT_FOUND: (&str, &str) = ("404", "the tenant has no such event");
+
+const BODY: [(&str, &str); 4] = [
+    ("400", "the body can't be read as what it says it is, or two credentials differ"),
+    ("408", "the body did not arrive in time"),
+    ("413", "the body, compressed or decompressed, or the batch is too large"),
+    ("415", "a content type or encoding that is not taken"),
+];
+
+macro_rules! problems {
+    ($($(#[$doc:meta])* $name:ident = $lists:expr;)*) => {$(
+        $(#[$doc])*
+        pub(crate) struct $name;
+
+        impl IntoResponses for $name {
+            fn responses() -> BTreeMap<String, RefOr<Response>> {
+                let lists: [&[(&str, &str)]; _] = $lists;
+                lists.concat().into_iter().map(|(status, what)| (status.to_owned(), problem(what))).collect()
+            }
+        }
+    )*};
+}
+
+problems! {
+    /// Of storing one event.
+    IngestProblems = [
+        &BODY,
+        &[UNAUTHENTICATED, INSUFFICIENT_SCOPE, UNAVAILABLE, INVALID],
+        &[("409", "an event with this id and other content is stored"), ("429", "the limit is used up")],
+    ];
+    /// Of storing a batch, where nothing could be made out of it. When its events were looked at, 422, 429 and 503
+    /// have a `BatchAnswer` as their body.
+    BatchProblems = [
+        &BODY,
+        &[UNAUTHENTICATED, INSUFFICIENT_SCOPE],
+        &[
+            ("422", "all events are rejected (then with a `BatchAnswer`), or the body has another shape"),
+            ("429", "the limit is used up; with a `BatchAnswer`"),
+            ("503", "the store did not answer (then with a `BatchAnswer`), or there is too much to do"),
+        ],
+    ];
+    /// Of reading events.
+    ReadProblems = [&[UNAUTHENTICATED, INSUFFICIENT_SCOPE, INVALID, UNAVAILABLE]];
+    /// Of a search with a body.
+    SearchBodyProblems = [&BODY, &[UNAUTHENTICATED, INSUFFICIENT_SCOPE, INVALID, UNAVAILABLE]];
+    /// Of one stored event.
+    EventProblems = [&[UNAUTHENTICATED, INSUFFICIENT_SCOPE, NOT_FOUND, UNAVAILABLE]];
+}
+
+fn problem(description: &str) -> RefOr<Response> {
+    let schema = Ref::from_schema_name("Problem");
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    let media_type = PROBLEM_JSON.to_str().unwrap_or_default().to_owned();
+    RefOr::T(ResponseBuilder::new().description(description).content(media_type, content).build())
+}

@@ -1,0 +1,171 @@
+//! `GET /events/export`: everything that matches, as a stream.
+//!
+//! Events are read page by page behind a cursor, so an export of any length takes the memory of one page. An
+//! export that can't be finished breaks the connection off instead of ending: a client can't take a part for
+//! the whole.
+
+mod csv;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{self, HeaderValue},
+    web::Bytes,
+};
+use futures_util::{Stream, stream};
+use pulsestream_domain::{
+    api_key::Scope,
+    event::StoredEvent,
+    search::{MAX_LIMIT, Page, Query, parse},
+    tenant::TenantId,
+};
+
+use crate::{
+    answer, caller::Caller, error::ApiError, event_json::EventJson, in_flight::Entered, openapi, query,
+    state::State,
+};
+
+/// How many events the first page has. Each may have ten megabytes.
+const FIRST_PAGE_EVENTS: u32 = 50;
+
+/// How many bytes a page should have. The next one is as long as the last one suggests.
+const PAGE_BYTES: usize = 2 * 1024 * 1024;
+
+/// How the events are written.
+#[derive(Clone, Copy)]
+enum Format {
+    Ndjson,
+    Csv,
+}
+
+const FORMATS: [(&str, Format); 2] = [("ndjson", Format::Ndjson), ("csv", Format::Csv)];
+
+/// Streams all events that match.
+#[utoipa::path(
+    get,
+    path = "/api/v1/ingestion/events/export",
+    tag = "ingestion",
+    params(openapi::parameters::Filter, openapi::parameters::Export),
+    responses(
+        (status = 200, description = "the events; broken off when they can't all be read", content(
+            (String = "application/x-ndjson"),
+            (String = "text/csv"),
+        )),
+        openapi::responses::ReadProblems,
+    ),
+    security(("api_key" = []), ("bearer" = [])),
+)]
+pub(crate) async fn export(
+    state: State,
+    caller: Caller,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    caller.require(Scope::EventsRead)?;
+    let mut parameters = query::parameters(&request);
+    let format = query::take_choice(&mut parameters, "format", &FORMATS)?;
+    let (name, format) = format.unwrap_or(FORMATS[0]);
+    let limit = query::take_number(&mut parameters, "limit", 1, u64::MAX)?;
+    let query = parse(parameters, caller.tenant_id(), &state.cursors)?;
+    let running = state.exports.enter().ok_or(ApiError::Overloaded)?;
+
+    let mut export = Export {
+        tenant_id: caller.tenant_id(),
+        query,
+        remaining: limit.unwrap_or(u64::MAX),
+        page_events: FIRST_PAGE_EVENTS,
+        format,
+        state,
+        _running: running,
+    };
+    // The first page comes before the status: a store that is away is still a proper 503.
+    let first = export.next_page().await?;
+    let media_type = match format {
+        Format::Ndjson => "application/x-ndjson",
+        Format::Csv => "text/csv; charset=utf-8; header=present",
+    };
+    let disposition = format!("attachment; filename=\"events.{name}\"");
+    let disposition = HeaderValue::from_str(&disposition).map_err(|_| ApiError::Internal)?;
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, media_type))
+        .insert_header((header::CONTENT_DISPOSITION, disposition))
+        .streaming(export.pages(first)))
+}
+
+/// An export that is under way.
+struct Export {
+    tenant_id: TenantId,
+    query: Query,
+    /// How many events may still be written.
+    remaining: u64,
+    /// How many events the next page has.
+    page_events: u32,
+    format: Format,
+    state: State,
+    _running: Entered,
+}
+
+impl Export {
+    async fn next_page(&mut self) -> Result<Page, ApiError> {
+        self.query.limit = u32::try_from(self.remaining).unwrap_or(u32::MAX).min(self.page_events);
+        let page = self.state.store.search(self.tenant_id, &self.query).await?;
+        self.remaining -= page.events.len() as u64;
+        (self.query.after, self.query.offset) = (page.next, 0);
+        Ok(page)
+    }
+
+    /// The pages as text, beginning with one that was read already.
+    fn pages(self, first: Page) -> impl Stream<Item = Result<Bytes, ApiError>> {
+        let is_start = true;
+        stream::try_unfold(Some((self, Some(first), is_start)), |state| async move {
+            let Some((mut export, page, is_start)) = state else { return Ok(None) };
+            let page = match page {
+                Some(page) => page,
+                None => export.next_page().await.inspect_err(broken_off)?,
+            };
+            let text = export.written(&page.events, is_start).inspect_err(broken_off)?;
+            export.page_events = next_page_events(page.events.len(), text.len());
+            let goes_on = page.next.is_some() && export.remaining > 0;
+            Ok(Some((text, goes_on.then_some((export, None, false)))))
+        })
+    }
+
+    fn written(&self, events: &[StoredEvent], is_start: bool) -> Result<Bytes, ApiError> {
+        match self.format {
+            Format::Ndjson => ndjson(events),
+            Format::Csv => csv::rows(events, is_start),
+        }
+        .map(Bytes::from)
+        .map_err(answer::damaged)
+    }
+}
+
+/// How many events of the size of the last ones make a page.
+fn next_page_events(events: usize, bytes: usize) -> u32 {
+    let fitting = PAGE_BYTES * events.max(1) / bytes.max(1);
+    u32::try_from(fitting).unwrap_or(MAX_LIMIT).clamp(1, MAX_LIMIT)
+}
+
+fn broken_off(error: &ApiError) {
+    tracing::warn!(error = %error, source = std::error::Error::source(error), "an export broke off");
+}
+
+fn ndjson(events: &[StoredEvent]) -> Result<Vec<u8>, serde_json::Error> {
+    let mut text = Vec::with_capacity(512 * events.len());
+    for event in events {
+        serde_json::to_writer(&mut text, &EventJson::of(event)?)?;
+        text.push(b'\n');
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_have_about_the_same_bytes_whatever_the_events() {
+        assert_eq!(next_page_events(50, 50 * 600), MAX_LIMIT);
+        assert_eq!(next_page_events(50, 50 * 20_000), 104);
+        assert_eq!(next_page_events(50, 50 * 10 * 1024 * 1024), 1);
+        assert_eq!(next_page_events(0, 0), MAX_LIMIT);
+    }
+}

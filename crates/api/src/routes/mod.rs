@@ -1,0 +1,4 @@
+//! One file per route. Each says what it takes, what it does, and how it is documented.
+
+pub(crate) mod ingestion;
+pub(crate) mod service;

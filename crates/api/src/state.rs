@@ -1,0 +1,145 @@
+//! What all requests share.
+
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload, web::Data};
+use metrics_exporter_prometheus::PrometheusHandle;
+use pulsestream_domain::{
+    Timestamp,
+    ports::{Clock, IdSource},
+    search::CursorKey,
+};
+use pulsestream_ingestion::Ingestion;
+use pulsestream_storage::Store;
+
+use crate::{
+    Settings,
+    body::{BodyBudget, BodyLimits},
+    caller::Callers,
+    in_flight::InFlight,
+    observed::{Health, Observed, Readiness},
+};
+
+/// What the HTTP surface is put together from.
+pub struct Parts {
+    /// Takes events in.
+    pub ingestion: Ingestion,
+    /// Finds events, tenants and keys.
+    pub store: Store,
+    /// Seals cursors; shared by all instances on one store.
+    pub cursor_key: CursorKey,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where ids of requests, batches and searches come from.
+    pub ids: Arc<dyn IdSource>,
+    /// What `GET /metrics` shows.
+    pub metrics: PrometheusHandle,
+    /// Names what is away although the service can do without it, such as `redis`.
+    pub degraded: Arc<dyn Fn() -> Vec<&'static str> + Send + Sync>,
+    /// How much to take on.
+    pub settings: Settings,
+}
+
+/// What all requests share. Made once, given to every worker's [`app`](crate::app).
+pub struct AppState {
+    pub(crate) ingestion: Ingestion,
+    pub(crate) store: Store,
+    pub(crate) cursors: CursorKey,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn IdSource>,
+    pub(crate) metrics: PrometheusHandle,
+    pub(crate) degraded: Arc<dyn Fn() -> Vec<&'static str> + Send + Sync>,
+    pub(crate) settings: Settings,
+    pub(crate) callers: Callers,
+    pub(crate) bodies: BodyLimits,
+    pub(crate) requests: Arc<InFlight>,
+    pub(crate) exports: Arc<InFlight>,
+    pub(crate) health: Observed<Health>,
+    pub(crate) readiness: Observed<Readiness>,
+    pub(crate) started_at: Timestamp,
+    is_draining: AtomicBool,
+}
+
+impl AppState {
+    /// Puts the surface together. Starts nothing.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { ingestion, store, cursor_key, clock, ids, metrics, degraded, settings } = parts;
+        Self {
+            callers: Callers::new(store.clone(), settings.key_cache_life),
+            bodies: BodyLimits {
+                max_bytes: settings.max_body_bytes,
+                timeout: settings.body_timeout,
+                budget: BodyBudget::new(settings.max_body_bytes_in_flight),
+            },
+            requests: InFlight::new(settings.max_requests_in_flight),
+            exports: InFlight::new(settings.max_exports),
+            health: Observed::default(),
+            readiness: Observed::default(),
+            started_at: clock.now(),
+            is_draining: AtomicBool::new(false),
+            ingestion,
+            store,
+            cursors: cursor_key,
+            clock,
+            ids,
+            metrics,
+            degraded,
+            settings,
+        }
+    }
+
+    /// From now on `GET /readyz` sends traffic elsewhere. Requests are still answered.
+    pub fn start_draining(&self) {
+        self.is_draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits for what requests left to do behind them. Call it when no more requests come.
+    pub async fn finish(&self) {
+        self.callers.finish().await;
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Relaxed)
+    }
+
+    /// Whole seconds since the start.
+    pub(crate) fn uptime_seconds(&self) -> i64 {
+        (self.clock.now().as_secs() - self.started_at.as_secs()).max(0)
+    }
+}
+
+/// A handle on the state, as handlers take it.
+#[derive(Clone)]
+pub(crate) struct State(Data<AppState>);
+
+impl State {
+    /// The state of the app that a request came to.
+    pub(crate) fn of(request: &HttpRequest) -> Self {
+        Self(request.app_data::<Data<AppState>>().expect("every app is made with its state").clone())
+    }
+}
+
+impl Deref for State {
+    type Target = AppState;
+
+    fn deref(&self) -> &AppState {
+        &self.0
+    }
+}
+
+impl FromRequest for State {
+    type Error = Infallible;
+    type Future = Ready<Result<Self, Infallible>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self::of(request)))
+    }
+}

@@ -1,0 +1,10 @@
+//! The whole surface in process, on a database of its own per test.
+
+mod bodies;
+mod credentials;
+mod harness;
+mod ingest;
+mod limits;
+mod reads;
+mod service;
+mod wire;

@@ -1,0 +1,45 @@
+//! What an event says, reduced to a hash and to the words it is found by.
+
+use super::{
+    Severity,
+    json::{self, Finding},
+    reader::{Known, NAMES, Reader, find},
+    terms::{MAX_INDEXED_BYTES, WordSink},
+};
+use crate::Timestamp;
+
+impl Reader {
+    /// Hashes the content, gathers the words, and finds what no database keeps.
+    pub(super) fn content(
+        &mut self,
+        known: &Known<'_>,
+        severity: Severity,
+        at: Option<Timestamp>,
+    ) -> ([u8; 16], WordSink) {
+        let mut canonical = Vec::with_capacity(512);
+        let mut words = WordSink::new(MAX_INDEXED_BYTES);
+        for (name, raw) in NAMES.iter().zip(known.0) {
+            let Some(raw) = raw else { continue };
+            let before = canonical.len();
+            canonical.extend_from_slice(name.as_bytes());
+            let indexed = matches!(*name, "title" | "message" | "payload").then_some(&mut words);
+            if let Err(Finding { pointer, reason }) = json::canonicalize(raw, 1, indexed, &mut canonical)
+                && !self.errors.iter().any(|error| error.pointer == format!("/{name}"))
+            {
+                self.refuse(format!("/{name}{pointer}"), reason);
+            }
+            if matches!(*name, "event_id" | "severity" | "timestamp") {
+                canonical.truncate(before);
+            }
+        }
+        canonical.extend_from_slice(severity.as_str().as_bytes());
+        canonical.extend_from_slice(&at.map_or(-1, Timestamp::as_micros).to_le_bytes());
+        let error_message = known.get("error_details").and_then(json::members);
+        if let Some(Ok(text)) = error_message.and_then(|m| find(&m, "error_message").and_then(json::text)) {
+            words.add(&text);
+        }
+        let mut hash = [0; 16];
+        hash.copy_from_slice(&blake3::hash(&canonical).as_bytes()[..16]);
+        (hash, words)
+    }
+}

@@ -1,0 +1,225 @@
+//! Appending to PostgreSQL: one statement per group, which is also the transaction.
+
+use std::{collections::HashSet, time::Duration};
+
+use pulsestream_domain::{
+    event::NewEvent,
+    ports::{Appended, StoreError},
+    tenant::TenantId,
+};
+use sea_orm::sqlx::{self, PgConnection, Row as _};
+use tokio::time::{sleep, timeout};
+use uuid::Uuid;
+
+use super::{Key, Lanes, Outcomes, Winner};
+use crate::error::{Fault, unchanged};
+
+/// The predicate has to be that of the index, word for word, or there is no such constraint.
+const INSERT: &str = "
+INSERT INTO events (
+    tenant_id, id, external_id, content_hash, event_type, severity, service, endpoint, method, environment,
+    status_code, duration_ms, user_id, correlation_id, occurred_at, received_at, device_type, performance,
+    document, terms, processing_status)
+SELECT
+    tenant_id, id, external_id, content_hash, event_type, severity, service, endpoint, method, environment,
+    status_code, duration_ms, user_id, correlation_id, occurred_at, received_at, device_type, performance,
+    document, array_to_tsvector(string_to_array(terms, ' ')), 'completed'
+FROM UNNEST(
+    $1::uuid[], $2::uuid[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::text[],
+    $9::text[], $10::text[], $11::smallint[], $12::double precision[], $13::text[], $14::text[],
+    $15::bigint[], $16::bigint[], $17::text[], $18::text[], $19::text[], $20::text[])
+AS new (
+    tenant_id, id, external_id, content_hash, event_type, severity, service, endpoint, method, environment,
+    status_code, duration_ms, user_id, correlation_id, occurred_at, received_at, device_type, performance,
+    document, terms)
+ON CONFLICT (tenant_id, external_id) WHERE external_id IS NOT NULL AND NOT is_deleted DO NOTHING
+RETURNING id";
+
+/// `LIMIT 1` keeps the planner at one index look-up per key, whatever it thinks of the table's size.
+const WINNERS: &str = "
+SELECT wanted.place, winner.id, winner.content_hash, winner.received_at
+FROM UNNEST($1::uuid[], $2::text[]) WITH ORDINALITY AS wanted (tenant_id, external_id, place)
+CROSS JOIN LATERAL (
+    SELECT id, content_hash, received_at FROM events
+    WHERE tenant_id = wanted.tenant_id AND external_id = wanted.external_id
+      AND external_id IS NOT NULL AND NOT is_deleted
+    LIMIT 1
+) AS winner";
+
+/// How often to insert again what met a row that was deleted before it could be read.
+const ROUNDS: usize = 3;
+/// How often to repeat a statement that another one was in the way of.
+const REPEATS: u32 = 3;
+
+/// Appends to PostgreSQL.
+#[derive(Debug)]
+pub(crate) struct Postgres {
+    lanes: Lanes,
+    /// For one statement; a little more than the server allows itself.
+    deadline: Duration,
+}
+
+impl Postgres {
+    pub(crate) fn new(lanes: Lanes, deadline: Duration) -> Self {
+        Self { lanes, deadline }
+    }
+
+    pub(crate) fn close(&self) {
+        self.lanes.close();
+    }
+
+    /// See [`EventStore::append`](pulsestream_domain::ports::EventStore::append).
+    ///
+    /// The rows go in the order of their keys: two groups that share keys in different orders would wait for
+    /// each other, and the server would kill one.
+    pub(super) async fn append(&self, events: &[NewEvent]) -> Result<Vec<Appended>, StoreError> {
+        let mut outcomes = Outcomes::unknown(events);
+        for round in 0..ROUNDS {
+            let places = outcomes.open();
+            let rows: Vec<&NewEvent> = places.iter().map(|place| &events[*place]).collect();
+            let made = self.insert(&rows).await.map_err(|error| match round {
+                0 => error,
+                _ => unknown(error),
+            })?;
+            outcomes.set_stored(&places, &made);
+            if let Some(answer) = outcomes.complete() {
+                return Ok(answer);
+            }
+            let places = outcomes.open();
+            let keys: Vec<Key<'_>> = places.iter().map(|place| Key::of(&events[*place])).collect();
+            // The insert is committed: from here on no error may say that nothing was stored.
+            let winners = self.existing(&keys).await.map_err(unknown)?;
+            outcomes.set_winners(&places, &winners);
+            if let Some(answer) = outcomes.complete() {
+                return Ok(answer);
+            }
+        }
+        Err(StoreError::OutcomeUnknown("the event with this id kept being deleted and made again".into()))
+    }
+
+    /// Looks up who holds each key, in the order asked.
+    pub(super) async fn existing(&self, keys: &[Key<'_>]) -> Result<Vec<Option<Winner>>, StoreError> {
+        let mut is_second_try = false;
+        loop {
+            let mut lane = self.lanes.take().await.map_err(unchanged)?;
+            match timeout(self.deadline, select_winners(&mut lane, keys)).await {
+                Ok(Ok(winners)) => {
+                    self.lanes.give_back(lane);
+                    return winners.into_iter().map(Option::transpose).collect();
+                }
+                Ok(Err(error)) if Fault::of(&error) == Fault::ConnectionLost && !is_second_try => {
+                    self.lanes.forget_idle();
+                    is_second_try = true;
+                }
+                Ok(Err(error)) => return Err(unchanged(error)),
+                Err(silence) => return Err(StoreError::Unavailable(silence.into())),
+            }
+        }
+    }
+
+    /// Inserts what is new and answers with the ids of the rows that were made.
+    ///
+    /// The statement may be sent again, because its rows are unique: a row of an earlier try that got through
+    /// is met as its own winner. So what was in the way is tried again, and a connection that breaks is
+    /// replaced once. Once a try may have got through, no error says that nothing was stored.
+    async fn insert(&self, rows: &[&NewEvent]) -> Result<HashSet<Uuid>, StoreError> {
+        let mut repeats = 0;
+        let mut may_be_stored = false;
+        loop {
+            let failed = |error: sqlx::Error| {
+                if may_be_stored { StoreError::OutcomeUnknown(error.into()) } else { unchanged(error) }
+            };
+            let mut lane = self.lanes.take().await.map_err(failed)?;
+            let error = match timeout(self.deadline, insert_once(&mut lane, rows)).await {
+                Ok(Ok(made)) => {
+                    self.lanes.give_back(lane);
+                    return Ok(made);
+                }
+                Ok(Err(error)) => error,
+                Err(silence) => return Err(StoreError::OutcomeUnknown(silence.into())),
+            };
+            match Fault::of(&error) {
+                Fault::Conflict if repeats < REPEATS => {
+                    self.lanes.give_back(lane);
+                    repeats += 1;
+                    sleep(pause(rows, repeats)).await;
+                }
+                Fault::ConnectionLost if may_be_stored => return Err(failed(error)),
+                Fault::ConnectionLost => {
+                    self.lanes.forget_idle();
+                    may_be_stored = true;
+                }
+                _ => {
+                    let answer = failed(error);
+                    self.lanes.give_back(lane);
+                    return Err(answer);
+                }
+            }
+        }
+    }
+}
+
+/// The same cause, without the claim that nothing was stored.
+fn unknown(error: StoreError) -> StoreError {
+    match error {
+        error @ StoreError::OutcomeUnknown(_) => error,
+        other => StoreError::OutcomeUnknown(other.into()),
+    }
+}
+
+/// Ten to a hundred milliseconds. It differs from group to group because their ids do, so that two that met
+/// do not meet again.
+fn pause(rows: &[&NewEvent], repeats: u32) -> Duration {
+    let seed = rows.first().map_or(0, |row| row.id.as_u128() as u64) ^ u64::from(repeats);
+    Duration::from_millis(10 + seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 91)
+}
+
+async fn insert_once(
+    connection: &mut PgConnection,
+    rows: &[&NewEvent],
+) -> Result<HashSet<Uuid>, sqlx::Error> {
+    macro_rules! column {
+        (|$row:ident| $value:expr) => {
+            rows.iter().map(|$row| $value).collect::<Vec<_>>()
+        };
+    }
+    let made = sqlx::query(INSERT)
+        .bind(column!(|row| row.tenant_id.0))
+        .bind(column!(|row| row.id))
+        .bind(column!(|row| row.event_id.as_str()))
+        .bind(column!(|row| &row.content_hash[..]))
+        .bind(column!(|row| row.event_type.as_str()))
+        .bind(column!(|row| row.severity.as_str()))
+        .bind(column!(|row| row.service.as_str()))
+        .bind(column!(|row| row.endpoint.as_str()))
+        .bind(column!(|row| row.method.as_str()))
+        .bind(column!(|row| row.environment.as_deref()))
+        .bind(column!(|row| row.status_code.map(u16::cast_signed)))
+        .bind(column!(|row| row.duration_ms))
+        .bind(column!(|row| row.user_id.as_deref()))
+        .bind(column!(|row| row.correlation_id.as_deref()))
+        .bind(column!(|row| row.occurred_at.as_micros()))
+        .bind(column!(|row| row.received_at.as_micros()))
+        .bind(column!(|row| row.enrichment.device_type.map(|device| device.as_str())))
+        .bind(column!(|row| row.enrichment.performance.map(|performance| performance.as_str())))
+        .bind(column!(|row| row.document.as_str()))
+        .bind(column!(|row| row.terms.as_str()))
+        // All of it: the answer to the commit comes behind the last row.
+        .fetch_all(connection)
+        .await?;
+    made.iter().map(|row| row.try_get(0)).collect()
+}
+
+type Winners = Vec<Option<Result<Winner, StoreError>>>;
+
+async fn select_winners(connection: &mut PgConnection, keys: &[Key<'_>]) -> Result<Winners, sqlx::Error> {
+    let tenants: Vec<Uuid> = keys.iter().map(|Key { tenant_id: TenantId(id), .. }| *id).collect();
+    let event_ids: Vec<&str> = keys.iter().map(|key| key.event_id).collect();
+    let found = sqlx::query(WINNERS).bind(tenants).bind(event_ids).fetch_all(connection).await?;
+    let mut winners: Winners = keys.iter().map(|_| None).collect();
+    for row in found {
+        let place = row.try_get::<i64, _>(0)? as usize - 1;
+        winners[place] = Some(Winner::read(row.try_get(1)?, row.try_get(2)?, row.try_get(3)?));
+    }
+    Ok(winners)
+}

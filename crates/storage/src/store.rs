@@ -1,0 +1,180 @@
+//! The store itself: opened, migrated, asked, closed.
+
+use std::{future::Future, sync::Arc};
+
+use pulsestream_domain::ports::StoreError;
+use sea_orm::{
+    ConnAcquireErr, ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
+};
+use tokio::time::timeout;
+
+use crate::{
+    append::Appender,
+    connect::{Connections, open_postgres, open_sqlite},
+    error::{Fault, fault},
+    open::OpenError,
+    settings::Settings,
+};
+
+/// One database. Clones share its connections.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub(crate) connections: Connections,
+    pub(crate) appender: Appender,
+}
+
+/// Which kind of database a store is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Database {
+    /// A server that many instances can share.
+    Postgres,
+    /// A file of this process.
+    Sqlite,
+}
+
+impl Database {
+    /// Its name in logs and answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Sqlite => "sqlite",
+        }
+    }
+}
+
+impl Store {
+    /// Connects to a database that exists, or makes an SQLite file. The schema is left as it is: see
+    /// [`migrate`](Self::migrate).
+    ///
+    /// # Errors
+    /// See [`OpenError`]. A PostgreSQL that could lose what it acknowledges is refused.
+    pub async fn connect(settings: &Settings) -> Result<Self, OpenError> {
+        match settings.url.split(':').next() {
+            Some("postgres" | "postgresql") => {
+                let (connections, postgres) = open_postgres(settings).await?;
+                Ok(Self { connections, appender: Appender::Postgres(Arc::new(postgres)) })
+            }
+            Some("sqlite") => {
+                let (connections, sqlite) = open_sqlite(settings).await?;
+                Ok(Self { connections, appender: Appender::Sqlite(sqlite) })
+            }
+            _ => Err(OpenError::UnknownScheme),
+        }
+    }
+
+    /// Which kind of database it is.
+    pub fn database(&self) -> Database {
+        match self.appender {
+            Appender::Postgres(_) => Database::Postgres,
+            Appender::Sqlite(_) => Database::Sqlite,
+        }
+    }
+
+    /// Brings the schema up to date. Several instances may do so at once.
+    ///
+    /// # Errors
+    /// [`OpenError::Migration`]; then the schema is as it was.
+    pub async fn migrate(&self) -> Result<(), OpenError> {
+        pulsestream_migration::up(&self.connections.changes)
+            .await
+            .map_err(|error| OpenError::Migration(error.into()))
+    }
+
+    /// How many steps of the schema are still to be done; not 0 means that the store can't be used yet.
+    ///
+    /// # Errors
+    /// When the database does not answer, or is newer than this build ([`StoreError::Unexpected`]).
+    pub async fn pending_migrations(&self) -> Result<usize, StoreError> {
+        self.read(pulsestream_migration::pending(&self.connections.lookups)).await
+    }
+
+    /// Asks the database for a sign of life.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let lookups = &self.connections.lookups;
+        self.read(async { lookups.query_one_raw(self.sql("SELECT 1", [])).await.map(|_| ()) }).await
+    }
+
+    /// Waits for what is under way and closes every connection. Calls after it fail.
+    pub async fn close(&self) {
+        if let Appender::Postgres(postgres) = &self.appender {
+            postgres.close();
+        }
+        let Connections { queries, lookups, changes, .. } = &self.connections;
+        for connection in [queries, lookups, changes] {
+            // An error here is only that it is closed already.
+            drop(connection.close_by_ref().await);
+        }
+    }
+
+    pub(crate) fn backend(&self) -> DbBackend {
+        self.connections.queries.get_database_backend()
+    }
+
+    /// A statement with `$1`, `$2`… for its values, on either database.
+    pub(crate) fn sql(
+        &self,
+        text: &str,
+        values: impl IntoIterator<Item = sea_orm::Value>,
+    ) -> sea_orm::Statement {
+        sea_orm::Statement::from_sql_and_values(self.backend(), text, values)
+    }
+
+    /// Runs what changes nothing.
+    pub(crate) async fn read<T>(
+        &self,
+        work: impl Future<Output = Result<T, DbErr>>,
+    ) -> Result<T, StoreError> {
+        match timeout(self.connections.deadline, work).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(self.fault(&error).with(error)),
+            Err(silence) => Err(StoreError::Unavailable(silence.into())),
+        }
+    }
+
+    /// Runs what changes something, in one transaction or one statement.
+    pub(crate) async fn change<T>(
+        &self,
+        work: impl Future<Output = Result<T, DbErr>>,
+    ) -> Result<T, StoreError> {
+        match timeout(self.connections.deadline, work).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(match self.fault(&error) {
+                Fault::ConnectionLost => StoreError::OutcomeUnknown(error.into()),
+                fault => fault.with(error),
+            }),
+            Err(silence) => Err(StoreError::OutcomeUnknown(silence.into())),
+        }
+    }
+
+    /// A transaction that changes something. SQLite takes its write lock at the start: one that starts to
+    /// read and then wants to write can be refused half way.
+    pub(crate) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        self.connections.changes.begin_with_options(options).await
+    }
+
+    /// A pool that waits for a server that is down says the same as one whose connections are all taken.
+    fn fault(&self, error: &DbErr) -> Fault {
+        let Connections { queries, changes, .. } = &self.connections;
+        match error {
+            DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)
+                if self.database() == Database::Postgres && [queries, changes].into_iter().all(has_room) =>
+            {
+                Fault::NotReady
+            }
+            error => fault(error),
+        }
+    }
+}
+
+fn has_room(connection: &DatabaseConnection) -> bool {
+    let pool = connection.get_postgres_connection_pool();
+    pool.size() < pool.options().get_max_connections()
+}

@@ -1,0 +1,176 @@
+//! Tenants.
+
+use pulsestream_domain::{
+    Timestamp,
+    api_key::StoredKey,
+    ports::StoreError,
+    tenant::{DuplicatePolicy, Limits, Slug, Tenant, TenantId},
+};
+use sea_orm::{
+    ActiveValue::{NotSet, Set},
+    ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, SqlErr,
+};
+
+use crate::{
+    Store,
+    entity::tenants::{ActiveModel, Column, Entity, Model},
+    error::UnreadableRow,
+    keys, row,
+};
+
+/// Why a tenant or a key was not made. Nothing was made then, unless the store does not know.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// Another tenant has this slug.
+    #[error("another tenant has this slug")]
+    SlugTaken,
+    /// There is a key with this id: the same key was adopted before.
+    #[error("there is a key with this id")]
+    KeyTaken,
+    /// The key's tenant does not exist.
+    #[error("there is no such tenant")]
+    NoSuchTenant,
+    /// The store could not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What to change about a tenant; what is `None` stays.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct TenantChange {
+    /// A new name, 1–255 characters.
+    pub name: Option<String>,
+    /// New limits.
+    pub limits: Option<Limits>,
+    /// A new answer to resent ids with other content.
+    pub duplicate_policy: Option<DuplicatePolicy>,
+}
+
+impl Store {
+    /// Makes a tenant, and its first key with it: there are both or neither.
+    ///
+    /// # Errors
+    /// See [`CreateError`].
+    pub async fn create_tenant(
+        &self,
+        tenant: &Tenant,
+        first_key: Option<&StoredKey>,
+    ) -> Result<(), CreateError> {
+        self.change(async {
+            let transaction = self.begin().await?;
+            if let Err(refused) = insert(&transaction, tenant).await? {
+                return Ok(Err(refused));
+            }
+            if let Some(key) = first_key
+                && let Err(refused) = keys::insert(&transaction, key).await?
+            {
+                return Ok(Err(refused));
+            }
+            transaction.commit().await.map(Ok)
+        })
+        .await?
+    }
+
+    /// Every tenant, by slug.
+    ///
+    /// # Errors
+    /// When the store does not answer, or a row can't be read.
+    pub async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
+        let find = Entity::find().order_by_asc(Column::Slug).all(&self.connections.lookups);
+        let rows = self.read(find).await?;
+        Ok(rows.into_iter().map(tenant).collect::<Result<_, _>>()?)
+    }
+
+    /// The tenant with this id.
+    ///
+    /// # Errors
+    /// When the store does not answer, or the row can't be read.
+    pub async fn tenant(&self, id: TenantId) -> Result<Option<Tenant>, StoreError> {
+        let find = Entity::find_by_id(id.0).one(&self.connections.lookups);
+        Ok(self.read(find).await?.map(tenant).transpose()?)
+    }
+
+    /// The tenant with this slug.
+    ///
+    /// # Errors
+    /// When the store does not answer, or the row can't be read.
+    pub async fn tenant_by_slug(&self, slug: &Slug) -> Result<Option<Tenant>, StoreError> {
+        let find = Entity::find().filter(Column::Slug.eq(slug.as_str())).one(&self.connections.lookups);
+        Ok(self.read(find).await?.map(tenant).transpose()?)
+    }
+
+    /// Changes a tenant and answers with what it is then; `None` when there is no such tenant.
+    ///
+    /// # Errors
+    /// When the store does not answer. Doing it again is harmless.
+    pub async fn update_tenant(
+        &self,
+        id: TenantId,
+        change: &TenantChange,
+    ) -> Result<Option<Tenant>, StoreError> {
+        if *change == TenantChange::default() {
+            return self.tenant(id).await;
+        }
+        let changed = self
+            .change(async {
+                let transaction = self.begin().await?;
+                Entity::update_many()
+                    .set(columns(change))
+                    .filter(Column::Id.eq(id.0))
+                    .exec(&transaction)
+                    .await?;
+                let row = Entity::find_by_id(id.0).one(&transaction).await?;
+                transaction.commit().await?;
+                Ok(row)
+            })
+            .await?;
+        Ok(changed.map(tenant).transpose()?)
+    }
+}
+
+async fn insert(db: &impl ConnectionTrait, tenant: &Tenant) -> Result<Result<(), CreateError>, DbErr> {
+    let row = ActiveModel {
+        id: Set(tenant.id.0),
+        name: Set(tenant.name.clone()),
+        slug: Set(tenant.slug.to_string()),
+        rate_limit_per_minute: Set(i64::from(tenant.limits.per_minute)),
+        rate_limit_burst: Set(i64::from(tenant.limits.burst)),
+        duplicate_policy: Set(tenant.duplicate_policy.as_str().to_owned()),
+        created_at: Set(tenant.created_at.as_micros()),
+    };
+    match Entity::insert(row).exec_without_returning(db).await {
+        Ok(_) => Ok(Ok(())),
+        Err(error) => match error.sql_err() {
+            Some(SqlErr::UniqueConstraintViolation(_)) => Ok(Err(CreateError::SlugTaken)),
+            _ => Err(error),
+        },
+    }
+}
+
+fn columns(change: &TenantChange) -> ActiveModel {
+    let limit = |of: fn(&Limits) -> u32| change.limits.as_ref().map_or(NotSet, |l| Set(i64::from(of(l))));
+    ActiveModel {
+        name: change.name.clone().map_or(NotSet, Set),
+        rate_limit_per_minute: limit(|limits| limits.per_minute),
+        rate_limit_burst: limit(|limits| limits.burst),
+        duplicate_policy: change.duplicate_policy.map_or(NotSet, |policy| Set(policy.as_str().to_owned())),
+        ..ActiveModel::default()
+    }
+}
+
+/// Reads a tenant.
+pub(crate) fn tenant(row: Model) -> Result<Tenant, UnreadableRow> {
+    let unreadable = |column| UnreadableRow { table: "tenants", column, row: row.id.to_string() };
+    let limits = Limits {
+        per_minute: row.rate_limit_per_minute.try_into().map_err(|_| unreadable("rate_limit_per_minute"))?,
+        burst: row.rate_limit_burst.try_into().map_err(|_| unreadable("rate_limit_burst"))?,
+    };
+    Ok(Tenant {
+        id: TenantId(row.id),
+        slug: row::parsed(&row.slug).ok_or_else(|| unreadable("slug"))?,
+        duplicate_policy: row::parsed(&row.duplicate_policy).ok_or_else(|| unreadable("duplicate_policy"))?,
+        name: row.name,
+        limits,
+        created_at: Timestamp::from_micros(row.created_at),
+    })
+}

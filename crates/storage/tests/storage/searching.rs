@@ -1,0 +1,228 @@
+//! Searches find what they say.
+
+use std::collections::BTreeSet;
+
+use pulsestream_domain::{
+    event::{EventType, NewEvent, Severity},
+    ports::EventStore as _,
+    search::{EXACT_TOTAL, Query},
+};
+
+use crate::support::{Fresh, NOW, OTHER, TENANT, at, event, event_ids, on_both, query, with_text};
+
+on_both!(
+    every_filter_finds_its_event_and_no_other,
+    words_prefixes_and_tags_are_found,
+    a_term_never_finds_another_tenants_event,
+    only_stars_are_wild,
+    the_newest_come_first_and_ties_have_an_order,
+    a_page_knows_how_many_there_are_and_where_it_ends,
+    pages_visit_each_event_once_while_others_arrive,
+    a_total_is_exact_up_to_its_limit,
+    a_row_that_cannot_be_read_is_named,
+);
+
+async fn every_filter_finds_its_event_and_no_other(fresh: &Fresh) {
+    let plain = |id: &str| event(TENANT, id);
+    let text = |text: &str| Some(text.to_owned());
+    let cases: Vec<(NewEvent, Vec<(&str, &str)>)> = vec![
+        (
+            NewEvent { event_type: EventType::UserAction, ..plain("event_type") },
+            vec![("event_type", "user_action")],
+        ),
+        (NewEvent { severity: Severity::Critical, ..plain("severity") }, vec![("severity", "critical")]),
+        (NewEvent { service: "Billing".to_owned(), ..plain("service") }, vec![("service", "Billing")]),
+        (NewEvent { endpoint: "/refund/1".to_owned(), ..plain("endpoint") }, vec![("endpoint", "/ref*")]),
+        (NewEvent { method: "WEBSOCKET".to_owned(), ..plain("method") }, vec![("method", "WEBSOCKET")]),
+        (NewEvent { environment: text("prod"), ..plain("environment") }, vec![("environment", "prod")]),
+        (NewEvent { status_code: Some(404), ..plain("status_code") }, vec![("status_code", "404")]),
+        (NewEvent { status_code: Some(599), ..plain("status_class") }, vec![("status_code", "5xx")]),
+        (NewEvent { user_id: text("u1"), ..plain("user_id") }, vec![("user_id", "u1")]),
+        (NewEvent { correlation_id: text("c1"), ..plain("correlation") }, vec![("correlation_id", "c1")]),
+        (with_text(plain("tags"), "", &[("a", "1"), ("b", "2")]), vec![("tags", "a:1"), ("tags", "b:2")]),
+        (with_text(plain("words"), "Hello World", &[]), vec![("q", "world hello")]),
+        (
+            NewEvent { occurred_at: NOW.plus_secs(-3_600), ..plain("time") },
+            vec![("start_time", "2026-11-22T09:00:00Z"), ("end_time", "2026-11-22T10:00:00Z")],
+        ),
+    ];
+    let events: Vec<NewEvent> = cases.iter().map(|(event, _)| event.clone()).collect();
+    fresh.put(&events).await;
+
+    for (expected, pairs) in &cases {
+        assert_eq!(fresh.found(pairs).await, [expected.event_id.as_str()], "{pairs:?}");
+        for event in &events {
+            let wanted = query(pairs).filter.matches(event);
+            assert_eq!(wanted, event.event_id == expected.event_id, "{pairs:?} {}", event.event_id);
+        }
+    }
+}
+
+async fn words_prefixes_and_tags_are_found(fresh: &Fresh) {
+    fresh
+        .put(&[
+            with_text(event(TENANT, "1"), "Payment declined: карта 東京 ÜNÏ", &[("region", "eu-west 1")]),
+            with_text(event(TENANT, "2"), "payments accepted", &[("region", "eu:west"), ("a'b\"c\\", "%*")]),
+        ])
+        .await;
+
+    let nothing: [&str; 0] = [];
+    for (pairs, expected) in [
+        (vec![("q", "payment")], &["1"][..]),
+        (vec![("q", "PAYMENT*")], &["2", "1"]),
+        (vec![("q", "payment* acc*")], &["2"]),
+        (vec![("q", "payment accepted")], &nothing),
+        (vec![("q", "карта")], &["1"]),
+        (vec![("q", "кар*")], &["1"]),
+        (vec![("q", "東京")], &["1"]),
+        (vec![("q", "ünï")], &["1"]),
+        (vec![("q", "uni")], &nothing),
+        (vec![("q", "!!!")], &nothing),
+        (vec![("q", "declined"), ("tags", "region:eu-west 1")], &["1"]),
+        (vec![("tags", "region:eu:west")], &["2"]),
+        (vec![("tags", "a'b\"c\\:%*")], &["2"]),
+        (vec![("tags", "region:EU:west")], &nothing),
+        (vec![("tags", "region:eu")], &nothing),
+        (vec![("q", "region")], &nothing),
+        (vec![("q", "OR NOT \"' & | :*")], &nothing),
+    ] {
+        assert_eq!(fresh.found(&pairs).await, expected, "{pairs:?}");
+    }
+}
+
+async fn a_term_never_finds_another_tenants_event(fresh: &Fresh) {
+    let mine = with_text(event(TENANT, "mine"), "shared", &[]);
+    // As if the pieces of both tenants' ids in the terms were the same.
+    let theirs = NewEvent { terms: mine.terms.clone(), ..event(OTHER, "theirs") };
+    fresh.put(&[mine, theirs]).await;
+
+    assert_eq!(fresh.found(&[("q", "shared")]).await, ["mine"]);
+}
+
+async fn only_stars_are_wild(fresh: &Fresh) {
+    let services = [
+        "a%c", "abc", "a_c", "a[b]c", "a?c", "a\\c", "ABC", "a]c", "a'c", "äbc", "a*c", "ac", "a^c", "a!c",
+        "a-c",
+    ];
+    let events: Vec<NewEvent> = services
+        .iter()
+        .map(|service| NewEvent {
+            service: (*service).to_owned(),
+            ..event(TENANT, &format!("s{}", services.iter().position(|s| s == service).unwrap()))
+        })
+        .collect();
+    fresh.put(&events).await;
+
+    for pattern in [
+        "a%c", "a%*", "a_*", "*_c", "a[b]*", "[ab]*", "a?*", "*?c", "a\\*", "*\\c", "a*c", "A*", "*bc",
+        "*]c", "*[!a]*", "a[^b]*", "ä*", "*'c", "*", "**", "a*b*c", "*b*b*", "a[*", "*[b-d]*",
+    ] {
+        let query = query(&[("service", pattern), ("limit", "1000")]);
+        let expected: BTreeSet<&str> = events
+            .iter()
+            .filter(|event| query.filter.matches(event))
+            .map(|event| event.event_id.as_str())
+            .collect();
+        let page = fresh.store.search(TENANT, &query).await.unwrap();
+        let found: BTreeSet<&str> = event_ids(&page).into_iter().collect();
+        assert_eq!(found, expected, "{pattern}");
+    }
+}
+
+async fn the_newest_come_first_and_ties_have_an_order(fresh: &Fresh) {
+    let old = at(NOW.plus_secs(-1), event(TENANT, "old"));
+    let (first, second) = (event(TENANT, "first"), event(TENANT, "second"));
+    fresh.put(&[second, old, first]).await;
+
+    let descending = fresh.found(&[]).await;
+    let mut ascending = fresh.found(&[("order", "asc")]).await;
+
+    assert_eq!(descending[2], "old");
+    ascending.reverse();
+    assert_eq!(ascending, descending);
+}
+
+async fn a_page_knows_how_many_there_are_and_where_it_ends(fresh: &Fresh) {
+    let events: Vec<NewEvent> =
+        (0..25).map(|n| at(NOW.plus_secs(n), event(TENANT, &format!("e{n:02}")))).collect();
+    fresh.put(&events).await;
+
+    for (limit, offset, first, length, is_last) in [
+        ("10", "0", "e24", 10, false),
+        ("10", "20", "e04", 5, true),
+        ("25", "0", "e24", 25, true),
+        ("5", "20", "e04", 5, true),
+    ] {
+        let page = fresh.store.search(TENANT, &query(&[("limit", limit), ("offset", offset)])).await.unwrap();
+        assert_eq!(page.events[0].event.event_id.as_str(), first);
+        assert_eq!((page.events.len(), page.next.is_none()), (length, is_last));
+        assert_eq!((page.total_count, page.total_count_is_lower_bound), (25, false));
+    }
+    let beyond = fresh.store.search(TENANT, &query(&[("offset", "99")])).await.unwrap();
+    assert_eq!((beyond.events.len(), beyond.total_count), (0, 25));
+}
+
+async fn pages_visit_each_event_once_while_others_arrive(fresh: &Fresh) {
+    for order in ["desc", "asc"] {
+        // Half of them at one and the same instant.
+        let events: Vec<NewEvent> = (0..50)
+            .map(|n| at(NOW.plus_secs(i64::max(n, 25)), event(TENANT, &format!("{order}-{n}"))))
+            .map(|event| NewEvent { user_id: Some(order.to_owned()), ..event })
+            .collect();
+        fresh.put(&events).await;
+
+        let mut visited = Vec::new();
+        let mut query = query(&[("order", order), ("limit", "7"), ("user_id", order)]);
+        loop {
+            let page = fresh.store.search(TENANT, &query).await.unwrap();
+            visited.extend(event_ids(&page).into_iter().map(str::to_owned));
+            let Some(next) = page.next else { break };
+            query = Query { after: Some(next), ..query };
+            // Where the search has been already, either way.
+            let behind = if order == "desc" { NOW.plus_secs(99) } else { NOW.plus_secs(-99) };
+            let late = at(behind, event(TENANT, &format!("{order}-late-{}", visited.len())));
+            fresh.put(&[NewEvent { user_id: Some(order.to_owned()), ..late }]).await;
+        }
+
+        assert_eq!(visited.len(), 50);
+        assert_eq!(visited.iter().collect::<BTreeSet<_>>().len(), 50);
+    }
+}
+
+async fn a_total_is_exact_up_to_its_limit(fresh: &Fresh) {
+    for thousand in 0..10 {
+        let events: Vec<NewEvent> = (0..1_000)
+            .map(|n| at(NOW.plus_secs(thousand), event(TENANT, &format!("{thousand}-{n}"))))
+            .collect();
+        fresh.put(&events).await;
+    }
+    let small = query(&[("limit", "1")]);
+    let page = fresh.store.search(TENANT, &small).await.unwrap();
+    assert_eq!((page.total_count, page.total_count_is_lower_bound), (EXACT_TOTAL, false));
+
+    fresh.put(&[event(TENANT, "one-more")]).await;
+
+    let page = fresh.store.search(TENANT, &small).await.unwrap();
+    assert_eq!((page.total_count, page.total_count_is_lower_bound), (EXACT_TOTAL, true));
+    let second = Query { after: page.next, ..small };
+    let page = fresh.store.search(TENANT, &second).await.unwrap();
+    assert_eq!((page.total_count, page.total_count_is_lower_bound), (EXACT_TOTAL, true));
+    assert_eq!(page.events.len(), 1);
+}
+
+async fn a_row_that_cannot_be_read_is_named(fresh: &Fresh) {
+    use std::error::Error as _;
+    let damaged = event(TENANT, "a");
+    let key = damaged.id.to_string();
+    fresh.put(&[damaged]).await;
+    let connection = sea_orm::Database::connect(fresh.settings.url.as_str()).await.unwrap();
+    sea_orm::ConnectionTrait::execute_unprepared(&connection, "UPDATE events SET severity = 'loud'")
+        .await
+        .unwrap();
+
+    let error = fresh.store.search(TENANT, &query(&[])).await.unwrap_err();
+
+    let cause = error.source().unwrap().to_string();
+    assert!(cause.contains("events.severity") && cause.contains(&key), "{cause}");
+    assert!(fresh.store.append(&[event(TENANT, "b")]).await.is_ok());
+}

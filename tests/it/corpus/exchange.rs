@@ -1,0 +1,173 @@
+//! A connection that sends any bytes at all and hears the answers out.
+
+use std::{
+    str,
+    time::{Duration, Instant},
+};
+
+use pulsestream_tests::App;
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::tcp::{OwnedReadHalf, OwnedWriteHalf},
+    time::{sleep, timeout},
+};
+
+/// Longer than any time limit of the server.
+const PATIENCE: Duration = Duration::from_secs(40);
+/// How long a connection may stay open behind an answer that closes it.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// How bytes are sent.
+#[derive(Default)]
+pub(super) struct Sending {
+    pub(super) bytes: Vec<u8>,
+    /// The pause behind each byte.
+    pub(super) pause: Option<Duration>,
+    pub(super) half_close: bool,
+    /// How many answers are waited for.
+    pub(super) answers: usize,
+    /// Whether the server is waited for to close the connection.
+    pub(super) until_closed: bool,
+    /// Whether answers have no body, whatever they say.
+    pub(super) is_head: bool,
+}
+
+/// What came back.
+pub(super) struct Heard {
+    pub(super) answers: Vec<RawAnswer>,
+    /// Whether the server closed the connection.
+    pub(super) closed: bool,
+    /// From the first byte sent to the last answer heard.
+    pub(super) took: Duration,
+}
+
+/// One answer.
+#[derive(Clone, Debug)]
+pub(super) struct RawAnswer {
+    pub(super) status: u64,
+    headers: Vec<(String, String)>,
+    pub(super) body: Vec<u8>,
+}
+
+impl RawAnswer {
+    /// The value of a header, if it is there.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// The body as JSON, or null.
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+}
+
+/// Sends bytes on a connection of their own and listens meanwhile: a server that refuses what is still being
+/// sent must be heard.
+pub(super) async fn exchange(app: &App, sending: Sending) -> Heard {
+    let started = Instant::now();
+    let (mut reader, writer) = app.connect().await.into_split();
+    let Sending { bytes, pause, half_close, answers: wanted, until_closed, is_head } = sending;
+    let writing = tokio::spawn(write(writer, bytes, pause, half_close));
+    let mut received = Vec::new();
+    let mut closed = false;
+    _ = timeout(PATIENCE, async {
+        while !closed && parse(&received, is_head, false).len() < wanted {
+            closed = !read(&mut reader, &mut received).await;
+        }
+    })
+    .await;
+    let took = started.elapsed();
+    if until_closed && !closed {
+        _ = timeout(CLOSING, async {
+            while !closed {
+                closed = !read(&mut reader, &mut received).await;
+            }
+        })
+        .await;
+    }
+    writing.abort();
+    Heard { answers: parse(&received, is_head, closed), closed, took }
+}
+
+async fn write(mut writer: OwnedWriteHalf, bytes: Vec<u8>, pause: Option<Duration>, half_close: bool) {
+    // A server that has heard enough closes: what it said is what counts.
+    let Some(pause) = pause else {
+        _ = writer.write_all(&bytes).await;
+        return finish(writer, half_close).await;
+    };
+    for byte in bytes {
+        if writer.write_all(&[byte]).await.is_err() {
+            break;
+        }
+        sleep(pause).await;
+    }
+    finish(writer, half_close).await;
+}
+
+async fn finish(mut writer: OwnedWriteHalf, half_close: bool) {
+    if half_close {
+        _ = writer.shutdown().await;
+    }
+    // Dropped now it would be closed, asked for or not.
+    std::future::pending::<()>().await;
+}
+
+/// Whether there may be more.
+async fn read(reader: &mut OwnedReadHalf, into: &mut Vec<u8>) -> bool {
+    matches!(reader.read_buf(into).await, Ok(1..))
+}
+
+/// The whole answers in these bytes.
+fn parse(mut bytes: &[u8], is_head: bool, at_end: bool) -> Vec<RawAnswer> {
+    let mut answers = Vec::new();
+    while let Some((answer, rest)) = answer(bytes, is_head, at_end) {
+        answers.push(answer);
+        bytes = rest;
+    }
+    answers
+}
+
+fn answer(bytes: &[u8], is_head: bool, at_end: bool) -> Option<(RawAnswer, &[u8])> {
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let head = str::from_utf8(&bytes[..end]).expect("heads of the server are text");
+    let mut lines = head.split("\r\n");
+    let status = lines.next()?.split(' ').nth(1)?.parse().expect("a status line has a status");
+    let headers = lines.filter_map(|line| line.split_once(':'));
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect();
+    let mut answer = RawAnswer { status, headers, body: Vec::new() };
+    let rest = &bytes[end + 4..];
+    if is_head || matches!(status, 100..=199 | 204 | 304) {
+        return Some((answer, rest));
+    }
+    let rest = match (answer.header("content-length"), answer.header("transfer-encoding")) {
+        (Some(length), _) => {
+            let length: usize = length.parse().expect("a length is a number");
+            answer.body = rest.get(..length)?.to_vec();
+            &rest[length..]
+        }
+        (None, Some(_)) => chunks(rest, &mut answer.body)?,
+        (None, None) if at_end => {
+            answer.body = rest.to_vec();
+            &[]
+        }
+        (None, None) => return None,
+    };
+    Some((answer, rest))
+}
+
+/// Joins the chunks of a body; `None` when they are not all there.
+fn chunks<'a>(mut bytes: &'a [u8], into: &mut Vec<u8>) -> Option<&'a [u8]> {
+    loop {
+        let end = bytes.windows(2).position(|two| two == b"\r\n")?;
+        let length = str::from_utf8(&bytes[..end]).expect("a chunk's length is text");
+        let length = usize::from_str_radix(length, 16).expect("a chunk's length is a number");
+        let chunk = bytes.get(end + 2..end + 2 + length + 2)?;
+        into.extend_from_slice(&chunk[..length]);
+        bytes = &bytes[end + 2 + length + 2..];
+        if length == 0 {
+            return Some(bytes);
+        }
+    }
+}

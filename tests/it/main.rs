@@ -1,0 +1,60 @@
+//! Black-box tests of the whole product. Each trial is named `module::what_holds::database+limiter`.
+
+use libtest_mimic::{Arguments, Trial};
+use pulsestream_tests::{shared, trials};
+
+mod access_log;
+mod architecture;
+mod batches;
+mod corpus;
+mod crashes;
+mod credentials;
+mod idempotency;
+mod limits;
+mod overload;
+mod races;
+mod redis_away;
+mod reports;
+mod scenarios;
+mod search;
+mod shutdown;
+mod startup;
+
+/// Trials wait more than they compute.
+const TRIALS_PER_CORE: usize = 2;
+
+fn main() {
+    let mut arguments = Arguments::from_args();
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    arguments.test_threads = arguments.test_threads.or(Some(cores * TRIALS_PER_CORE));
+    trials::record_panics();
+
+    let conclusion = libtest_mimic::run(&arguments, all());
+    if !arguments.list {
+        trials::print_slowest();
+        trials::block_on(shared::stop());
+    }
+    conclusion.exit();
+}
+
+fn all() -> Vec<Trial> {
+    let modules = [
+        scenarios::trials(),
+        batches::trials(),
+        idempotency::trials(),
+        limits::trials(),
+        credentials::trials(),
+        search::trials(),
+        reports::trials(),
+        races::trials(),
+        crashes::trials(),
+        redis_away::trials(),
+        overload::trials(),
+        shutdown::trials(),
+        startup::trials(),
+        access_log::trials(),
+        architecture::trials(),
+        corpus::trials(),
+    ];
+    modules.into_iter().flatten().collect()
+}

@@ -1,0 +1,57 @@
+//! Servers that differ from the usual ones.
+
+use std::sync::Arc;
+
+use crate::{
+    App, Combination,
+    ground::{Ground, Own},
+    process::Process,
+};
+
+/// A server to be, with settings of its own.
+pub struct AppBuilder {
+    combination: Combination,
+    own: Own,
+    settings: Vec<(String, String)>,
+}
+
+impl AppBuilder {
+    pub(crate) fn new(combination: Combination) -> Self {
+        Self { combination, own: Own::default(), settings: Vec::new() }
+    }
+
+    /// Sets one setting, by its path as in the settings file: `http.body_timeout`.
+    #[must_use]
+    pub fn set(mut self, path: &str, value: impl ToString) -> Self {
+        self.settings.push((path.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Stores in this database instead of a fresh one of the shared server.
+    #[must_use]
+    pub fn postgres(mut self, url: String) -> Self {
+        self.own.postgres_url = Some(url);
+        self
+    }
+
+    /// Counts in this Redis instead of the shared one.
+    #[must_use]
+    pub fn redis(mut self, url: String) -> Self {
+        self.own.redis_url = Some(url);
+        self
+    }
+
+    /// What the server will stand on, with nothing running yet.
+    pub fn ground(self) -> (Arc<Ground>, Vec<(String, String)>) {
+        (Arc::new(Ground::new(self.combination, self.own)), self.settings)
+    }
+
+    /// Starts it.
+    pub async fn start(self) -> App {
+        let combination = self.combination;
+        let (ground, settings) = self.ground();
+        let command = crate::command::serve(&ground, &settings);
+        let process = Process::start(command, ground.directory()).await;
+        App::new(combination, ground, settings, process)
+    }
+}

@@ -1,0 +1,73 @@
+//! The command line of the product.
+
+use std::{
+    process::{Command, Output, Stdio},
+    time::Duration,
+};
+
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::{binary, ground::Ground};
+
+/// How long a command may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The settings that name a store, by their paths.
+pub fn settings_of(ground: &Ground) -> Vec<(String, String)> {
+    let mut settings = vec![("database.url".to_owned(), ground.database_url().to_owned())];
+    if let Some(url) = ground.redis_url() {
+        settings.push(("redis.url".to_owned(), url.to_owned()));
+    }
+    settings
+}
+
+/// The server on this store, on a port that the system picks.
+pub fn serve(ground: &Ground, settings: &[(String, String)]) -> Command {
+    let mut command = program(ground, settings);
+    set(&mut command, "server.bind", "127.0.0.1:0");
+    set(&mut command, "log.format", "json");
+    command
+}
+
+/// The program with the settings of this store; arguments are still to be given.
+pub fn program(ground: &Ground, settings: &[(String, String)]) -> Command {
+    let mut command = bare();
+    command.current_dir(ground.directory());
+    for (path, value) in settings_of(ground).iter().chain(settings) {
+        set(&mut command, path, value);
+    }
+    command
+}
+
+/// The program, seeing nothing of the environment but the search path.
+pub fn bare() -> Command {
+    let mut command = Command::new(binary::path());
+    command.env_clear();
+    #[expect(clippy::disallowed_methods, reason = "what the program starts is found as ever")]
+    command.env("PATH", std::env::var("PATH").unwrap_or_default());
+    command
+}
+
+/// Gives a command a setting by its path: `server.bind` is `PULSESTREAM_SERVER__BIND`.
+pub fn set(command: &mut Command, path: &str, value: &str) {
+    let name = path.to_uppercase().replace('.', "__");
+    command.env(format!("PULSESTREAM_{name}"), value);
+}
+
+/// Runs a command to its end.
+pub async fn output(command: Command) -> Output {
+    let mut command = tokio::process::Command::from(command);
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    let output = timeout(PATIENCE, command.output()).await;
+    output.expect("a command ends within 20 s").expect("the binary runs")
+}
+
+/// Runs a command that has to succeed and to print JSON.
+pub async fn json(command: Command) -> Value {
+    let output = output(command).await;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let problems = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {text}{problems}", output.status);
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in what it printed: {text}"))
+}

@@ -1,0 +1,133 @@
+//! What servers stand on: a database, a Redis, a directory. Several servers may share one.
+
+use std::{fs, path::PathBuf};
+
+use pulsestream_testing::{databases::FreshDatabase, shared};
+use sea_orm::sqlx::{
+    self, AssertSqlSafe, Connection, PgConnection, SqliteConnection,
+    sqlite::SqliteConnectOptions,
+};
+use uuid::Uuid;
+
+use crate::{Combination, Database, Limiter, Tenant, sandbox};
+
+/// The places of one store and its limits.
+pub struct Ground {
+    directory: PathBuf,
+    database_url: String,
+    redis_url: Option<String>,
+    // Dropped last of all: it removes what the URL names.
+    _database: Option<FreshDatabase>,
+}
+
+/// Servers of the trial's own instead of the shared ones.
+#[derive(Default)]
+pub(crate) struct Own {
+    pub(crate) postgres_url: Option<String>,
+    pub(crate) redis_url: Option<String>,
+}
+
+/// An event as it is in the database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredRow {
+    /// The event id.
+    pub external_id: Option<String>,
+    /// When the server took it in, in microseconds since 1970.
+    pub received_at: i64,
+    /// Whether it was deleted.
+    pub is_deleted: bool,
+    /// What is not in columns, as JSON.
+    pub document: String,
+}
+
+const ROWS: &str = "SELECT external_id, received_at, is_deleted, document FROM events \
+                    WHERE tenant_id = $1 ORDER BY received_at, id";
+
+impl Ground {
+    pub(crate) fn new(combination: Combination, own: Own) -> Self {
+        let directory = sandbox::directory();
+        let (database_url, database) = match (combination.database, own.postgres_url) {
+            (Database::Sqlite, _) => (format!("sqlite://{}/events.db", directory.display()), None),
+            (Database::Postgres, Some(url)) => (url, None),
+            (Database::Postgres, None) => {
+                let databases = shared::databases().unwrap_or_else(|missing| panic!("{missing:#}"));
+                let fresh = databases.fresh().unwrap_or_else(|error| panic!("{error:#}"));
+                (fresh.url(), Some(fresh))
+            }
+        };
+        let redis_url = match (combination.limiter, own.redis_url) {
+            (Limiter::InProcess, _) => None,
+            (Limiter::Redis, Some(url)) => Some(url),
+            (Limiter::Redis, None) => {
+                let keys = shared::key_space().unwrap_or_else(|missing| panic!("{missing:#}"));
+                Some(keys.url().to_owned())
+            }
+        };
+        Self { directory, database_url, redis_url, _database: database }
+    }
+
+    /// A directory of its own, which a server may write to.
+    pub fn directory(&self) -> &PathBuf {
+        &self.directory
+    }
+
+    /// Where the database is.
+    pub fn database_url(&self) -> &str {
+        &self.database_url
+    }
+
+    /// Where Redis is, if limits are counted there. The limiter's keys are named after tenants, whose ids no
+    /// other run has, and expire by themselves, so that servers can share a Redis.
+    pub fn redis_url(&self) -> Option<&str> {
+        self.redis_url.as_deref()
+    }
+
+    /// All events of a tenant, oldest first, deleted ones included.
+    pub async fn rows(&self, tenant: &Tenant) -> Vec<StoredRow> {
+        let tenant: Uuid = tenant.id.parse().expect("a tenant's id is a UUID");
+        let rows = if self.database_url.starts_with("sqlite:") {
+            let mut connection = self.sqlite().await;
+            sqlx::query_as(ROWS).bind(tenant).fetch_all(&mut connection).await
+        } else {
+            let mut connection = self.postgres().await;
+            sqlx::query_as(ROWS).bind(tenant).fetch_all(&mut connection).await
+        };
+        let row = |(external_id, received_at, is_deleted, document)| StoredRow {
+            external_id,
+            received_at,
+            is_deleted,
+            document,
+        };
+        rows.expect("the database can be read").into_iter().map(row).collect()
+    }
+
+    /// The one number that a query gives.
+    pub async fn number(&self, query: &str) -> i64 {
+        let query = AssertSqlSafe(query.to_owned());
+        let number = if self.database_url.starts_with("sqlite:") {
+            let mut connection = self.sqlite().await;
+            sqlx::query_scalar(query).fetch_one(&mut connection).await
+        } else {
+            let mut connection = self.postgres().await;
+            sqlx::query_scalar(query).fetch_one(&mut connection).await
+        };
+        number.expect("the database can be read")
+    }
+
+    async fn postgres(&self) -> PgConnection {
+        PgConnection::connect(&self.database_url).await.expect("the database can be reached")
+    }
+
+    async fn sqlite(&self) -> SqliteConnection {
+        let path = self.database_url.trim_start_matches("sqlite://");
+        let options = SqliteConnectOptions::new().filename(path).read_only(true);
+        SqliteConnection::connect_with(&options).await.expect("the file can be opened")
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        sandbox::remove(&self.directory);
+        debug_assert!(fs::metadata(&self.directory).is_err());
+    }
+}
