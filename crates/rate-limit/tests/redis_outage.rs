@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 const TENANT: TenantId = TenantId(Uuid::nil());
 /// What the caller waits for Redis at most, and what a busy machine may add.
-const SLOWEST_CALL: Duration = Duration::from_millis(50 + 100);
+const SLOWEST_CALL: Duration = Duration::from_millis(500 + 300);
 const BACK_WITHIN: Duration = Duration::from_secs(2);
 
 fn now() -> Timestamp {
@@ -125,7 +125,7 @@ async fn a_frozen_server_costs_one_timeout_and_then_nothing() {
     wait_until_back(&limiter).await;
 
     durations.sort();
-    let slow = durations.iter().filter(|&&duration| duration >= Duration::from_millis(50)).count();
+    let slow = durations.iter().filter(|&&duration| duration >= Duration::from_millis(500)).count();
     assert!(durations.last().unwrap() <= &SLOWEST_CALL, "the slowest of {durations:?}");
     assert!(slow <= 1, "{slow} calls waited");
     assert!(durations[durations.len() / 2] < Duration::from_millis(1), "the median of {durations:?}");

@@ -39,7 +39,7 @@ fn stamped(grant: &Grant) -> (i64, u32) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn no_window_of_stamped_events_is_ever_over_a_limit(

@@ -38,7 +38,7 @@ pub(crate) enum Reached {
 impl Target {
     /// Whether standard input is where the key comes from.
     pub(crate) fn reads_standard_input(&self) -> bool {
-        matches!(self.key, Some(KeyArgument::StandardInput))
+        self.key.as_ref().is_some_and(KeyArgument::is_on_standard_input)
     }
 
     /// Opens the store and finds the tenant, or prepares a client.

@@ -122,6 +122,6 @@ mod tests {
         let sink = Scripted::new(&[&[Verdict::Stored, Verdict::Refused("/title too_long".to_owned())]]);
         let mut tally = Tally::default();
         deliver(batch(2), &sink, &mut tally).await.expect("both are final");
-        assert_eq!(tally.bad_lines().collect::<Vec<_>>(), ["line 2: /title too_long"]);
+        assert_eq!(tally.bad_lines(), ["line 2: /title too_long"]);
     }
 }

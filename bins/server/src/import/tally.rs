@@ -44,11 +44,13 @@ impl Tally {
         format!("{:.0} events/s", done as f64 / elapsed.as_secs_f64().max(0.001))
     }
 
-    /// The first bad lines, in words, and how many more there are.
-    pub(crate) fn bad_lines(&self) -> impl Iterator<Item = String> {
+    /// The first bad lines, in words and in the order of the file, and how many more there are.
+    pub(crate) fn bad_lines(&self) -> Vec<String> {
+        let mut shown: Vec<&BadLine> = self.shown.iter().collect();
+        shown.sort_by_key(|line| line.position);
+        let told = shown.iter().map(|line| format!("line {}: {}", line.position, line.reason));
         let more = self.bad - self.shown.len() as u64;
-        let shown = self.shown.iter().map(|line| format!("line {}: {}", line.position, line.reason));
-        shown.chain((more > 0).then(|| format!("and {more} more bad lines")))
+        told.chain((more > 0).then(|| format!("and {more} more bad lines"))).collect()
     }
 }
 
@@ -88,7 +90,7 @@ mod tests {
         for position in 1..=13 {
             tally.count_bad(BadLine { position, reason: "odd".to_owned() });
         }
-        let told: Vec<String> = tally.bad_lines().collect();
+        let told = tally.bad_lines();
         assert_eq!((tally.bad, told.len()), (13, 11));
         assert_eq!(told[0], "line 1: odd");
         assert_eq!(told[10], "and 3 more bad lines");

@@ -58,6 +58,13 @@ impl Reservation {
         self.bytes += more;
         Ok(())
     }
+
+    /// Gives back what is more than this.
+    pub(crate) fn shrink_to(&mut self, bytes: usize) {
+        let less = self.bytes.saturating_sub(bytes);
+        self.bytes -= less;
+        self.budget.in_use.fetch_sub(less, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Reservation {
@@ -80,6 +87,11 @@ mod tests {
         assert_eq!(other.cover(5), Err(BudgetSpent));
         assert_eq!(other.cover(4), Ok(()));
         assert_eq!(budget.in_use(), 10);
+
+        one.shrink_to(8);
+        assert_eq!(budget.in_use(), 10);
+        one.shrink_to(2);
+        assert_eq!(budget.in_use(), 6);
 
         drop(one);
         assert_eq!(other.cover(10), Ok(()));

@@ -105,7 +105,7 @@ impl Zstd {
             let hint = self.context.decompress_stream(&mut output, &mut input);
             self.is_between_frames = hint.map_err(|_| BodyError::BadEncoding)? == 0;
             let produced = output.pos();
-            self.into.set_overhead(self.context.sizeof());
+            self.into.set_overhead(self.context.sizeof() + self.scratch.len());
             self.into.append(&self.scratch[..produced])?;
             // A full scratch may mean that more is waiting inside.
             if input.pos() == encoded.len() && produced < self.scratch.len() {

@@ -147,7 +147,9 @@ impl BodyLimits {
 }
 
 fn whole(buffer: Buffer) -> Body {
-    let (bytes, held) = buffer.into_parts();
+    let (bytes, mut held) = buffer.into_parts();
+    // The decoder is gone, with its window.
+    held.shrink_to(bytes.len());
     Body { bytes: bytes.into(), held }
 }
 

@@ -9,7 +9,7 @@ use super::*;
 const MAX: usize = 1_000;
 
 fn limits() -> BodyLimits {
-    BodyLimits { max_bytes: MAX, timeout: Duration::from_secs(15), budget: BodyBudget::new(10 * MAX) }
+    BodyLimits { max_bytes: MAX, timeout: Duration::from_secs(15), budget: BodyBudget::new(8 * 1024 * 1024) }
 }
 
 fn headers(pairs: &[(HeaderName, &str)]) -> HeaderMap {
@@ -83,7 +83,7 @@ async fn one_byte_over_the_cap_is_too_large_in_any_encoding() {
 async fn bombs_are_cut_off_at_the_cap() {
     let zeros = vec![0; 50 * 1024 * 1024];
     let generous = BodyLimits { max_bytes: 11 * 1024 * 1024, ..limits() };
-    let generous = BodyLimits { budget: BodyBudget::new(12 * 1024 * 1024), ..generous };
+    let generous = BodyLimits { budget: BodyBudget::new(24 * 1024 * 1024), ..generous };
     for (encoding, bomb) in [("gzip", gzip(&zeros)), ("zstd", zstd(&zeros))] {
         let pieces = stream::iter([Ok(Bytes::from(bomb))]);
         let read = generous.read(&headers(&[(CONTENT_ENCODING, encoding)]), pieces).await;
@@ -158,6 +158,16 @@ async fn bodies_beyond_the_budget_are_refused_at_once() {
 
     drop(first);
     assert!(limits.read(&HeaderMap::new(), body()).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_window_of_a_zstd_frame_counts_as_well() {
+    let mut encoder = zstd::Encoder::new(Vec::new(), 3).expect("an encoder");
+    encoder.window_log(23).expect("a valid window");
+    encoder.write_all(b"small").expect("a vector takes everything");
+    encoder.flush().expect("a vector takes everything");
+    let frame = encoder.finish().expect("a vector takes everything");
+    assert_eq!(read("zstd", &frame, 4096).await, Err(BodyError::Overloaded));
 }
 
 #[tokio::test]

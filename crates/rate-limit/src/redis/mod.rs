@@ -33,7 +33,7 @@ use crate::{Demand, Grant, Limiter, LocalLimiter, Refund, Usage, Window, decisio
 ///
 /// # When Redis is away
 ///
-/// The first call that fails, or is not answered within 50 ms, leaves what fitted into the own window standing, and
+/// The first call that fails, or is not answered within 500 ms, leaves what fitted into the own window standing, and
 /// so does every later call, without asking, until a probe in the background (once a second) has got through. So
 /// each instance keeps to the limits by itself: `n` instances admit at most `n` times the limit, one admits not one
 /// event more than with Redis. The same holds when Redis comes back without its memory.

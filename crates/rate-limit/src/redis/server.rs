@@ -18,7 +18,11 @@ use tokio::{runtime::Handle, time::timeout};
 use super::script::WindowScript;
 
 /// How long a caller waits for Redis, reconnecting and loading the script included.
-pub(super) const CALL_TIMEOUT: Duration = Duration::from_millis(50);
+///
+/// Long enough that a busy machine is not taken for a Redis that is away: going local admits up to the limit once
+/// per instance, and 50 ms were seen to run out on two cores under load with a healthy Redis. A Redis that hangs
+/// costs this once, since nobody asks again until a probe got through.
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long a probe may take. Nobody waits for it but itself.
 pub(super) const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
 
