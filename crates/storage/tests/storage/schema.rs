@@ -38,7 +38,8 @@ async fn steps_go_up_down_and_up_again(fresh: &Fresh) {
     fresh.store.migrate().await.unwrap();
     fresh.store.migrate().await.unwrap();
     let (mut before, mut after) = (before, strings(&db, tables).await);
-    (before.sort(), after.sort());
+    before.sort();
+    after.sort();
     assert_eq!(after, before);
 }
 
