@@ -60,6 +60,7 @@ mod store;
 mod tenants;
 
 pub use open::OpenError;
+pub use search::MAX_PAGE_BYTES;
 pub use settings::Settings;
 pub use stats::Stats;
 pub use store::{Database, Store};

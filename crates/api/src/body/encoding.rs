@@ -104,11 +104,13 @@ impl Zstd {
             let mut output = OutBuffer::around(&mut self.scratch[..]);
             let hint = self.context.decompress_stream(&mut output, &mut input);
             self.is_between_frames = hint.map_err(|_| BodyError::BadEncoding)? == 0;
+            let is_used_up = input.pos() == encoded.len();
             let produced = output.pos();
             self.into.set_overhead(self.context.sizeof() + self.scratch.len());
             self.into.append(&self.scratch[..produced])?;
-            // A full scratch may mean that more is waiting inside.
-            if input.pos() == encoded.len() && produced < self.scratch.len() {
+            // A full scratch may mean that more is waiting inside, but not behind the end of a frame: asking
+            // there would begin another one.
+            if is_used_up && (self.is_between_frames || produced < self.scratch.len()) {
                 return Ok(());
             }
         }

@@ -63,6 +63,17 @@ async fn bodies_up_to_the_cap_arrive_whole_however_they_are_cut_and_encoded() {
 }
 
 #[tokio::test]
+async fn a_zstd_frame_may_end_where_a_piece_of_its_reader_ends() {
+    for bytes in [32 * 1024, 64 * 1024, 256 * 1024, 32 * 1024 + 1] {
+        let text = vec![b'x'; bytes];
+        let limits = limits().with_max_bytes(bytes);
+        let pieces = stream::iter([Ok(Bytes::from(zstd(&text)))]);
+        let read = limits.read(&headers(&[(CONTENT_ENCODING, "zstd")]), pieces).await;
+        assert_eq!(read.map(|body| body.bytes.len()), Ok(bytes));
+    }
+}
+
+#[tokio::test]
 async fn one_byte_over_the_cap_is_too_large_in_any_encoding() {
     let text = vec![b'a'; MAX + 1];
     assert_eq!(read("identity", &text, 4096).await, Err(BodyError::TooLarge { max: MAX }));

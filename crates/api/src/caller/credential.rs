@@ -45,11 +45,11 @@ fn only_credential(headers: &HeaderMap) -> Result<Option<&[u8]>, ApiError> {
     Ok(found)
 }
 
-/// The token of `Bearer <token>`; of another scheme everything, which is no key then.
+/// The token of `Bearer <token>`; of another scheme, or of none, nothing, which is no key.
 fn bearer(value: &[u8]) -> &[u8] {
     match value.split_at_checked(7) {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"bearer ") => token.trim_ascii(),
-        _ => value,
+        _ => b"",
     }
 }
 
@@ -98,9 +98,15 @@ mod tests {
         let mut mistyped = key(1);
         let last = mistyped.pop();
         mistyped.push(if last == Some('x') { 'y' } else { 'x' });
-        for value in
-            ["", "Bearer", "Bearer ", "Basic dXNlcjpwYXNz", "Bearer short", &format!("Bearer {mistyped}")]
-        {
+        for value in [
+            "",
+            "Bearer",
+            "Bearer ",
+            "Basic dXNlcjpwYXNz",
+            "Bearer short",
+            &key(1),
+            &format!("Bearer {mistyped}"),
+        ] {
             let request = TestRequest::get().insert_header(("authorization", value));
             assert_eq!(code(request), Err("unauthenticated"), "{value}");
         }

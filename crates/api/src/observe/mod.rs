@@ -6,6 +6,7 @@
 mod measure;
 mod request_id;
 mod respond;
+mod unread;
 
 use std::{panic::AssertUnwindSafe, time::Instant};
 
@@ -25,6 +26,7 @@ use crate::{
 };
 use measure::Exchange;
 use request_id::RequestId;
+use unread::Unread;
 
 /// Longer addresses are not read.
 const MAX_URI_BYTES: usize = 8 * 1024;
@@ -34,13 +36,14 @@ const PROBES: [&str; 5] = ["/livez", "/readyz", "/health", "/metrics", "/api/v1/
 
 /// Names the request, lets it in or not, survives its panic, and completes, counts and logs its answer.
 pub(crate) async fn observe(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
     let state = State::of(request.request());
     let id = RequestId::of(request.headers(), &state);
     let mut exchange = Exchange::new(request.method());
+    let unread = Unread::hold(&mut request);
 
     let outcome = match admit(&request, &state) {
         Err(error) => Ok(request.error_response(error)),
@@ -56,6 +59,9 @@ pub(crate) async fn observe(
             })
         }
     };
+    if let Some(unread) = unread {
+        unread.let_go();
+    }
     match outcome {
         Ok(mut response) => {
             exchange.saw(&response);

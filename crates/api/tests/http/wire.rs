@@ -18,6 +18,7 @@ async fn serve(surface: &Surface) -> (std::net::SocketAddr, ServerHandle) {
     let state = surface.state.clone();
     let server = HttpServer::new(move || app(state.clone()))
         .workers(1)
+        .client_disconnect_timeout(Duration::from_millis(500))
         .disable_signals()
         .bind(("127.0.0.1", 0))
         .expect("a free port");
@@ -64,6 +65,29 @@ async fn a_body_announced_too_large_is_refused_unread_and_one_that_stalls_is_giv
         stalled.contains("connection: close") && stalled.contains("\"code\":\"body_timeout\""),
         "{stalled}"
     );
+    server.stop(false).await;
+}
+
+#[actix_web::test]
+async fn a_chunked_body_that_stalls_after_its_answer_does_not_keep_its_connection() {
+    let surface = Surface::with(Limits::default(), |parts| {
+        parts.settings.max_body_bytes = 1_000;
+        parts.settings.body_timeout = Duration::from_millis(100);
+    })
+    .await;
+    let (address, server) = serve(&surface).await;
+    let chunked = |key: &str| {
+        head(&surface, "POST", EVENTS, "transfer-encoding: chunked\r\n").replace(&surface.key, key)
+    };
+    for (key, chunk, status) in [
+        (surface.key.as_str(), "5\r\n{\"a\":".to_owned(), "408"),
+        (surface.key.as_str(), format!("7d0\r\n{}", "x".repeat(2_000)), "413"),
+        ("nobody's", "5\r\n{\"a\":".to_owned(), "401"),
+    ] {
+        let answer = exchange(address, &(chunked(key) + &chunk)).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(answer.contains("connection: close"), "{answer}");
+    }
     server.stop(false).await;
 }
 

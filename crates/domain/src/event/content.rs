@@ -1,7 +1,7 @@
 //! What an event says, reduced to a hash and to the words it is found by.
 
 use super::{
-    Severity,
+    MAX_PAYLOAD_BYTES, Severity,
     json::{self, Finding},
     reader::{Known, NAMES, Reader, find},
     terms::{MAX_INDEXED_BYTES, WordSink},
@@ -20,6 +20,10 @@ impl Reader {
         let mut words = WordSink::new(MAX_INDEXED_BYTES);
         for (name, raw) in NAMES.iter().zip(known.0) {
             let Some(raw) = raw else { continue };
+            if *name == "payload" && raw.len() > MAX_PAYLOAD_BYTES {
+                // Refused already: nothing is gained by looking into it.
+                continue;
+            }
             let before = canonical.len();
             canonical.extend_from_slice(name.as_bytes());
             let indexed = matches!(*name, "title" | "message" | "payload").then_some(&mut words);

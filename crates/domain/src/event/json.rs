@@ -224,7 +224,7 @@ impl<'a> Cursor<'a, '_> {
         into.push(b'{');
         self.at += 1;
         let start = into.len();
-        let mut entries: Vec<(Cow<'a, str>, std::ops::Range<usize>)> = Vec::new();
+        let mut entries: Vec<Entry> = Vec::new();
         loop {
             self.skip_whitespace();
             match self.peek() {
@@ -238,7 +238,7 @@ impl<'a> Cursor<'a, '_> {
                     let from = into.len();
                     write_text(&name, b'k', into);
                     self.canonicalize(depth, into).map_err(|finding| finding.under(&name))?;
-                    entries.push((name, from..into.len()));
+                    entries.push(Entry::new(from, into.len()));
                 }
             }
         }
@@ -295,24 +295,50 @@ fn unicode_escape(rest: &str) -> Result<(char, usize), Reason> {
     }
 }
 
+/// Where a written entry stands. Eight bytes, because ten megabytes hold two million of them.
+#[derive(Clone, Copy)]
+struct Entry {
+    from: u32,
+    to: u32,
+}
+
+impl Entry {
+    fn new(from: usize, to: usize) -> Self {
+        let position = |at| u32::try_from(at).expect("an event is far below 4 GiB");
+        Self { from: position(from), to: position(to) }
+    }
+
+    fn written<'t>(&self, canonical: &'t [u8]) -> &'t [u8] {
+        &canonical[self.from as usize..self.to as usize]
+    }
+
+    /// The name, as [`write_text`] put it down: behind a mark and eight bytes of length.
+    fn name<'t>(&self, canonical: &'t [u8]) -> &'t [u8] {
+        let written = self.written(canonical);
+        let mut length = [0; 8];
+        length.copy_from_slice(&written[1..9]);
+        &written[9..][..u64::from_le_bytes(length) as usize]
+    }
+}
+
 /// Puts the entries written from `start` on into the order of their names, and finds a name used twice.
-fn sort_entries(
-    mut entries: Vec<(Cow<'_, str>, std::ops::Range<usize>)>,
-    start: usize,
-    into: &mut Vec<u8>,
-) -> Result<(), Finding> {
-    let sorted_already = entries.is_sorted_by(|a, b| a.0 < b.0);
-    if sorted_already {
+fn sort_entries(mut entries: Vec<Entry>, start: usize, into: &mut Vec<u8>) -> Result<(), Finding> {
+    let canonical = into.as_slice();
+    if entries.is_sorted_by(|a, b| a.name(canonical) < b.name(canonical)) {
         return Ok(());
     }
-    entries.sort_by(|a, b| a.0.cmp(&b.0));
-    if let Some(pair) = entries.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        return Err(Finding::here(Reason::DuplicateKey).under(&pair[0].0));
+    entries.sort_unstable_by(|a, b| a.name(canonical).cmp(b.name(canonical)));
+    if let Some(pair) = entries.windows(2).find(|pair| pair[0].name(canonical) == pair[1].name(canonical)) {
+        return Err(
+            Finding::here(Reason::DuplicateKey).under(&String::from_utf8_lossy(pair[0].name(canonical)))
+        );
     }
-    let unsorted = into.split_off(start);
-    for (_, range) in entries {
-        into.extend_from_slice(&unsorted[range.start - start..range.end - start]);
+    let mut sorted = Vec::with_capacity(into.len() - start);
+    for entry in entries {
+        sorted.extend_from_slice(entry.written(into));
     }
+    into.truncate(start);
+    into.append(&mut sorted);
     Ok(())
 }
 

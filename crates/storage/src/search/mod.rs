@@ -6,7 +6,9 @@ mod histogram;
 mod patterns;
 mod terms;
 
+use futures_util::TryStreamExt as _;
 use pulsestream_domain::{
+    event::StoredEvent,
     ports::StoreError,
     search::{EXACT_TOTAL, Order, Page, Position, Query},
     tenant::TenantId,
@@ -21,6 +23,9 @@ pub(crate) use filter::condition;
 
 use crate::{Store, entity::events, row};
 
+/// How many bytes of documents a page may have before it ends: 16 MiB, more than the largest event.
+pub const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
+
 impl Store {
     /// One page of a search, and how many events it finds in all.
     ///
@@ -31,32 +36,49 @@ impl Store {
     /// # Errors
     /// When the store does not answer, or a row can't be read.
     pub async fn search(&self, tenant_id: TenantId, query: &Query) -> Result<Page, StoreError> {
-        let found = condition(self.database(), tenant_id, &query.filter);
-        let mut rows = self.read(self.page(&found, query)).await?;
-        let is_more = rows.len() > query.limit as usize;
-        rows.truncate(query.limit as usize);
-        let events = rows.into_iter().map(row::event).collect::<Result<Vec<_>, _>>()?;
-
-        let is_everything = !is_more && query.after.is_none() && query.offset == 0;
-        let counted =
-            if is_everything { events.len() as u64 } else { self.read(self.count_up_to(found)).await? };
+        let (events, next) = self.matching(tenant_id, query).await?;
+        let is_everything = next.is_none() && query.after.is_none() && query.offset == 0;
+        let counted = if is_everything {
+            events.len() as u64
+        } else {
+            self.read(self.count_up_to(condition(self.database(), tenant_id, &query.filter))).await?
+        };
         Ok(Page {
             total_count: Ord::min(counted, EXACT_TOTAL),
             total_count_is_lower_bound: counted > EXACT_TOTAL,
-            next: if is_more { events.last().map(|last| Position::of(&last.event)) } else { None },
+            next,
             events,
         })
     }
 
-    /// The rows of a page and one more, which tells whether there is another page.
-    async fn page(&self, found: &Condition, query: &Query) -> Result<Vec<events::Model>, DbErr> {
+    /// The events of a page and where the next one starts, without counting what else there is.
+    ///
+    /// A page ends early, and has a next one, when its documents reach [`MAX_PAGE_BYTES`]: a thousand events
+    /// of ten megabytes fit into no memory. It always has one event if there is one.
+    ///
+    /// # Errors
+    /// As [`search`](Self::search).
+    pub async fn matching(
+        &self,
+        tenant_id: TenantId,
+        query: &Query,
+    ) -> Result<(Vec<StoredEvent>, Option<Position>), StoreError> {
+        let found = condition(self.database(), tenant_id, &query.filter);
+        let (rows, is_more) = self.read(self.page(found, query)).await?;
+        let events = rows.into_iter().map(row::event).collect::<Result<Vec<_>, _>>()?;
+        let next = events.last().filter(|_| is_more).map(|last| Position::of(&last.event));
+        Ok((events, next))
+    }
+
+    /// The rows of a page, and whether one more was seen behind them.
+    async fn page(&self, found: Condition, query: &Query) -> Result<(Vec<events::Model>, bool), DbErr> {
         use events::{Column, Entity};
         let order = match query.order {
             Order::Descending => sea_orm::Order::Desc,
             Order::Ascending => sea_orm::Order::Asc,
         };
         let mut select = Entity::find()
-            .filter(found.clone())
+            .filter(found)
             .order_by(Column::OccurredAt, order.clone())
             .order_by(Column::Id, order)
             .limit(u64::from(query.limit) + 1);
@@ -66,7 +88,16 @@ impl Store {
         if query.offset > 0 {
             select = select.offset(query.offset);
         }
-        select.all(&self.connections.queries).await
+        let mut stream = select.stream(&self.connections.queries).await?;
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        while let Some(row) = stream.try_next().await? {
+            if rows.len() == query.limit as usize || bytes >= MAX_PAGE_BYTES {
+                return Ok((rows, true));
+            }
+            bytes += row.document.len();
+            rows.push(row);
+        }
+        Ok((rows, false))
     }
 
     /// How many events are found, counted no further than it takes to know that the total is not exact.

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use pulsestream_domain::{
-    event::{EventType, NewEvent, Severity},
+    event::{Document, EventType, NewEvent, Severity},
     ports::EventStore as _,
     search::{EXACT_TOTAL, Query},
 };
+
+use pulsestream_storage::MAX_PAGE_BYTES;
 
 use crate::support::{Fresh, NOW, OTHER, TENANT, at, event, event_ids, on_both, query, with_text};
 
@@ -19,6 +21,7 @@ on_both!(
     a_page_knows_how_many_there_are_and_where_it_ends,
     pages_visit_each_event_once_while_others_arrive,
     a_total_is_exact_up_to_its_limit,
+    a_page_of_large_documents_ends_early_and_hides_none,
     a_row_that_cannot_be_read_is_named,
 );
 
@@ -208,6 +211,27 @@ async fn a_total_is_exact_up_to_its_limit(fresh: &Fresh) {
     let page = fresh.store.search(TENANT, &second).await.unwrap();
     assert_eq!((page.total_count, page.total_count_is_lower_bound), (EXACT_TOTAL, true));
     assert_eq!(page.events.len(), 1);
+}
+
+async fn a_page_of_large_documents_ends_early_and_hides_none(fresh: &Fresh) {
+    let document = Document::from_stored(format!(r#"{{"title":"{}"}}"#, "x".repeat(MAX_PAGE_BYTES / 3)));
+    let large: Vec<NewEvent> = ["a", "b", "c", "d", "e", "f", "g"]
+        .map(|id| NewEvent { document: document.clone(), ..event(TENANT, id) })
+        .to_vec();
+    fresh.put(&large).await;
+    let mut walk = query(&[("limit", "1000"), ("order", "asc")]);
+    let mut pages = Vec::new();
+    loop {
+        let (events, next) = fresh.store.matching(TENANT, &walk).await.unwrap();
+        pages.push(events.iter().map(|found| found.event.event_id.to_string()).collect::<String>());
+        if next.is_none() {
+            break;
+        }
+        walk.after = next;
+    }
+    assert_eq!(pages, ["abc", "def", "g"]);
+    // A connection whose page was cut is as good as before.
+    assert_eq!(fresh.found(&[("limit", "1")]).await, ["g"]);
 }
 
 async fn a_row_that_cannot_be_read_is_named(fresh: &Fresh) {

@@ -15,7 +15,7 @@ use futures_util::{Stream, stream};
 use pulsestream_domain::{
     api_key::Scope,
     event::StoredEvent,
-    search::{MAX_LIMIT, Page, Query, parse},
+    search::{MAX_LIMIT, Query, parse},
     tenant::TenantId,
 };
 
@@ -103,17 +103,23 @@ struct Export {
     _running: Entered,
 }
 
+/// What is written at once.
+struct Part {
+    events: Vec<StoredEvent>,
+    goes_on: bool,
+}
+
 impl Export {
-    async fn next_page(&mut self) -> Result<Page, ApiError> {
+    async fn next_page(&mut self) -> Result<Part, ApiError> {
         self.query.limit = u32::try_from(self.remaining).unwrap_or(u32::MAX).min(self.page_events);
-        let page = self.state.store.search(self.tenant_id, &self.query).await?;
-        self.remaining -= page.events.len() as u64;
-        (self.query.after, self.query.offset) = (page.next, 0);
-        Ok(page)
+        let (events, next) = self.state.store.matching(self.tenant_id, &self.query).await?;
+        self.remaining -= events.len() as u64;
+        (self.query.after, self.query.offset) = (next, 0);
+        Ok(Part { events, goes_on: next.is_some() && self.remaining > 0 })
     }
 
     /// The pages as text, beginning with one that was read already.
-    fn pages(self, first: Page) -> impl Stream<Item = Result<Bytes, ApiError>> {
+    fn pages(self, first: Part) -> impl Stream<Item = Result<Bytes, ApiError>> {
         let is_start = true;
         stream::try_unfold(Some((self, Some(first), is_start)), |state| async move {
             let Some((mut export, page, is_start)) = state else { return Ok(None) };
@@ -123,8 +129,7 @@ impl Export {
             };
             let text = export.written(&page.events, is_start).inspect_err(broken_off)?;
             export.page_events = next_page_events(page.events.len(), text.len());
-            let goes_on = page.next.is_some() && export.remaining > 0;
-            Ok(Some((text, goes_on.then_some((export, None, false)))))
+            Ok(Some((text, page.goes_on.then_some((export, None, false)))))
         })
     }
 
