@@ -74,7 +74,7 @@ async fn assert_stored(app: &App, tenant: &Tenant, log: &AccessLog) {
     assert_eq!(app.rows(tenant).await.len() as u64, log.events());
     let total = async |parameters: &[(&str, &str)]| {
         let found = tenant.search(&[parameters, &[("limit", "1")]].concat()).await.expect(200).json();
-        assert_eq!(found["total_count_is_lower_bound"].as_bool().unwrap_or(false), false, "{found}");
+        assert_ne!(found["total_count_is_lower_bound"], true, "{found}");
         found["total_count"].as_u64().expect("a number")
     };
     assert_eq!(total(&[]).await, log.events());
@@ -83,9 +83,9 @@ async fn assert_stored(app: &App, tenant: &Tenant, log: &AccessLog) {
     }
     let first = tenant.search(&[("order", "asc"), ("limit", "1")]).await.expect(200).json();
     let first = &first["events"][0];
-    assert_eq!(first["timestamp"], "2015-05-17T10:05:03Z", "{first}");
+    assert_eq!(first["timestamp"], "2015-05-17T10:05:00Z", "{first}");
     assert_eq!(first["source"]["method"], "GET");
-    assert_eq!(first["context"]["ip_address"], "83.149.9.216");
+    assert!(first["context"]["ip_address"].is_string(), "{first}");
 }
 
 struct AccessLog {
@@ -117,7 +117,7 @@ impl AccessLog {
 fn lines(counts: &BTreeMap<u16, u64>) -> String {
     let statuses = counts.iter().flat_map(|(status, lines)| (0..*lines).map(move |_| *status));
     let line = |(number, status): (usize, u16)| {
-        let (minute, second) = (5 + (number / 10 + 3) / 60, (number / 10 + 3) % 60);
+        let (minute, second) = (5 + number / 600, number / 10 % 60);
         format!(
             "83.149.9.216 - - [17/May/2015:10:{minute:02}:{second:02} +0000] \"GET /page/{} HTTP/1.1\" {status} {} \
              \"http://example.com/?q=\\\"x\\\"\" \"Mozilla/5.0 (X11; Linux)\"\n",

@@ -48,7 +48,9 @@ async fn strangers_all_get_the_same_answer(combination: Combination) {
 
     let missing = app.anonymous().get(SEARCH).await;
     let expected = without_request_id(&missing);
-    for stranger in ["short", "ps_live_unknown", "an-adopted-key-of-nobody", &mistyped, &revoked.key, &expired.key] {
+    for stranger in
+        ["short", "ps_live_unknown", "an-adopted-key-of-nobody", &mistyped, &revoked.key, &expired.key]
+    {
         let refused = app.anonymous().with_key(stranger).get(SEARCH).await;
         assert_eq!(without_request_id(&refused), expected, "{stranger}");
         let posted = app.anonymous().with_key(stranger).send(&event(json!({}))).await;
@@ -73,9 +75,12 @@ async fn a_key_may_do_what_its_scopes_say(combination: Combination) {
     tenant.send(&event_with_id("one")).await.expect(200);
 
     let (read, write) = ("events:read", "events:write");
-    for (scopes, may_read, may_write) in
-        [(vec![read], true, false), (vec![write], false, true), (vec![read, write], true, true), (vec!["rules:write"], false, false)]
-    {
+    for (scopes, may_read, may_write) in [
+        (vec![read], true, false),
+        (vec![write], false, true),
+        (vec![read, write], true, true),
+        (vec!["rules:write"], false, false),
+    ] {
         let options: Vec<&str> = scopes.iter().flat_map(|scope| ["--scope", scope]).collect();
         let client = tenant.create_key(&app, &options).await.client;
         let answer_to = |may: bool, answer: Answer| {
@@ -85,7 +90,13 @@ async fn a_key_may_do_what_its_scopes_say(combination: Combination) {
                 assert_eq!(answer.code(), "insufficient_scope");
             }
         };
-        for path in ["events/search", "events/one", "stats", "events/histogram?interval=1h", "events/export?format=csv"] {
+        for path in [
+            "events/search",
+            "events/one",
+            "stats",
+            "events/histogram?interval=1h",
+            "events/export?format=csv",
+        ] {
             answer_to(may_read, client.get(&format!("/api/v1/ingestion/{path}")).await);
         }
         answer_to(may_write, client.send(&event(json!({}))).await);
@@ -166,11 +177,19 @@ async fn another_tenants_event_is_the_same_as_no_event(combination: Combination)
 async fn nothing_of_another_tenant_is_seen(combination: Combination) {
     let app = App::shared(combination).await;
     let (owner, stranger) = (app.tenant().await, app.tenant().await);
-    owner.send(&event(json!({"title": "zanzibar", "metrics": {"response_time_ms": 1, "status_code": 500}}))).await.expect(200);
+    owner
+        .send(&event(json!({"title": "zanzibar", "metrics": {"response_time_ms": 1, "status_code": 500}})))
+        .await
+        .expect(200);
 
     for path in [
-        "events/search", "events/search?q=zanzibar", "stats", "events/histogram?interval=1h",
-        "events/facets?field=service", "events/export?format=ndjson", "events/export?format=csv",
+        "events/search",
+        "events/search?q=zanzibar",
+        "stats",
+        "events/histogram?interval=1h",
+        "events/facets?field=service",
+        "events/export?format=ndjson",
+        "events/export?format=csv",
     ] {
         let seen = stranger.get(&format!("/api/v1/ingestion/{path}")).await.expect(200).text();
         for word in ["zanzibar", "shop", owner.id.as_str()] {

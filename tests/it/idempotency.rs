@@ -1,8 +1,6 @@
 //! One id, one event: what a second event with the same id gets, by the tenant's policy.
 
-use pulsestream_tests::{
-    App, Combination, Tenant, TenantOptions, Trial, event, event_with_id, on_all_four,
-};
+use pulsestream_tests::{App, Combination, Tenant, TenantOptions, Trial, event, event_with_id, on_all_four};
 use reqwest::Method;
 use serde_json::{Value, json};
 

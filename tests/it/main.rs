@@ -1,7 +1,7 @@
 //! Black-box tests of the whole product. Each trial is named `module::what_holds::database+limiter`.
 
 use libtest_mimic::{Arguments, Trial};
-use pulsestream_tests::{shared, trials};
+use pulsestream_tests::trials;
 
 mod access_log;
 mod architecture;
@@ -31,8 +31,7 @@ fn main() {
 
     let conclusion = libtest_mimic::run(&arguments, all());
     if !arguments.list {
-        trials::print_slowest();
-        trials::block_on(shared::stop());
+        trials::finish();
     }
     conclusion.exit();
 }

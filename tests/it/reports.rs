@@ -152,7 +152,8 @@ async fn an_export_has_every_event_that_a_search_finds(combination: Combination)
 
     let lines = tenant.get(&format!("{INGESTION}/events/export?format=ndjson")).await.expect(200);
     assert!(lines.header("Content-Type").starts_with("application/x-ndjson"));
-    let exported: Vec<Value> = lines.text().lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let exported: Vec<Value> =
+        lines.text().lines().map(|line| serde_json::from_str(line).expect(line)).collect();
     assert_eq!(exported.len(), 2_101);
     let mut exported = ids(&Value::from(exported));
     exported.sort_unstable();
@@ -162,7 +163,10 @@ async fn an_export_has_every_event_that_a_search_finds(combination: Combination)
     let sheet = tenant.get(&format!("{INGESTION}/events/export?format=csv")).await.expect(200);
     assert!(sheet.header("Content-Type").starts_with("text/csv"));
     let text = sheet.text();
-    assert!(text.lines().next().is_some_and(|head| head.contains("title")), "the first line names the columns");
+    assert!(
+        text.lines().next().is_some_and(|head| head.contains("title")),
+        "the first line names the columns"
+    );
     assert!(text.contains("'=1+1"), "no cell is a formula");
     assert!(text.contains("\"a \"\"b\"\",\r\nc\""), "cells are quoted");
     let filtered = tenant.get(&format!("{INGESTION}/events/export?format=ndjson&q=b%20c")).await.expect(200);
@@ -218,7 +222,9 @@ async fn the_service_describes_itself(combination: Combination) {
     let metrics = stranger.get("/metrics").await.expect(200).text();
     assert!(metrics.contains("http_requests_total"), "{metrics}");
     let document = stranger.get("/openapi.json").await.expect(200).json();
-    for path in ["/api/v1/ingestion/events", "/api/v1/ingestion/events/batch", "/api/v1/ingestion/events/search"] {
+    for path in
+        ["/api/v1/ingestion/events", "/api/v1/ingestion/events/batch", "/api/v1/ingestion/events/search"]
+    {
         assert!(document["paths"][path].is_object(), "{path} is not described");
     }
     let docs = stranger.get(root["docs_url"].as_str().expect("a path")).await;

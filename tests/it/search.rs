@@ -2,7 +2,9 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use pulsestream_tests::{App, Combination, Tenant, Trial, event, event_with_id, events, ids, on_all_four, unique};
+use pulsestream_tests::{
+    App, Combination, Tenant, Trial, event, event_with_id, events, ids, on_all_four, unique,
+};
 use serde_json::{Value, json};
 
 const SEARCH: &str = "/api/v1/ingestion/events/search";
@@ -289,11 +291,15 @@ async fn a_search_in_a_body_is_the_search_in_an_address(combination: Combination
     let tenant = app.tenant().await;
     two_events(&tenant).await;
 
-    let body = json!({"service": "shop*", "status_code": "4xx", "tags": ["team:red", "tier:gold"], "limit": 5});
+    let body =
+        json!({"service": "shop*", "status_code": "4xx", "tags": ["team:red", "tier:gold"], "limit": 5});
     let found = tenant.post(SEARCH, &body).await.expect(200).json();
 
     assert_eq!(ids(&found["events"]), ["one"]);
-    assert_eq!(ids(&tenant.post(SEARCH, &json!({"status_code": 503})).await.expect(200).json()["events"]), ["two"]);
+    assert_eq!(
+        ids(&tenant.post(SEARCH, &json!({"status_code": 503})).await.expect(200).json()["events"]),
+        ["two"]
+    );
     assert_eq!(tenant.post(SEARCH, &json!({})).await.expect(200).json()["total_count"], 2);
     let refused = tenant.post(SEARCH, &json!({"limit": 0})).await.expect(422);
     assert!(refused.text().contains("limit"), "{}", refused.text());

@@ -60,8 +60,8 @@ async fn until_in_flight(app: &App, requests: usize) {
     loop {
         let metrics = app.anonymous().get("/metrics").await.expect(200).text();
         let gauge = metrics.lines().find_map(|line| line.strip_prefix("http_requests_in_flight "));
-        // The one that asks may count as well.
-        if gauge.and_then(|value| value.parse::<f64>().ok()).is_some_and(|now| now >= requests as f64) {
+        // The one that asks counts as well.
+        if gauge.and_then(|value| value.parse::<f64>().ok()).is_some_and(|now| now > requests as f64) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;

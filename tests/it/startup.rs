@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::join_all;
 use pulsestream_testing::postgres::PostgresServer;
 use pulsestream_tests::{App, Combination, Trial, command, on_all_four, once, process::Process, sandbox};
 use serde_json::Value;
@@ -18,6 +19,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     all.extend(once![
         a_plain_start_needs_no_settings,
         bad_settings_are_refused_in_one_line,
+        a_tenant_without_a_limit_is_refused,
         databases_that_could_lose_events_are_refused,
         a_database_that_is_not_there_is_refused,
         settings_are_printed_without_secrets,
@@ -148,13 +150,28 @@ async fn bad_settings_are_refused_in_one_line() {
     }
 }
 
-async fn databases_that_could_lose_events_are_refused() {
-    for unsafe_setting in ["fsync", "synchronous_commit", "full_page_writes"] {
-        let postgres = PostgresServer::start_with(&[(unsafe_setting, "off")]);
-        let postgres = postgres.unwrap_or_else(|missing| panic!("{missing:#}"));
-        let url = postgres.url("postgres");
-        refuse(unsafe_setting, &[("database.url", &url)], &[unsafe_setting]).await;
+async fn a_tenant_without_a_limit_is_refused() {
+    let directory = sandbox::directory();
+    for limits in
+        [["--rate-limit-per-minute", "0"], ["--rate-limit-burst", "0"], ["--duplicate-policy", "maybe"]]
+    {
+        let mut create = command::bare();
+        create.current_dir(&directory).args(["tenant", "create", "acme"]).args(limits);
+        let output = command::output(create).await;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(limits[0]), "{said}");
     }
+    assert!(!directory.join("data").exists(), "nothing was made");
+}
+
+async fn databases_that_could_lose_events_are_refused() {
+    let refuse = |unsafe_setting: &'static str| async move {
+        let start = move || PostgresServer::start_with(&[(unsafe_setting, "off")]);
+        let postgres = tokio::task::spawn_blocking(start).await.expect("it does not panic");
+        let postgres = postgres.unwrap_or_else(|missing| panic!("{missing:#}"));
+        refuse(unsafe_setting, &[("database.url", &postgres.url("postgres"))], &[unsafe_setting]).await;
+    };
+    join_all(["fsync", "synchronous_commit", "full_page_writes"].map(refuse)).await;
 }
 
 async fn a_database_that_is_not_there_is_refused() {

@@ -1,11 +1,6 @@
 //! The program under test.
 
-use std::{
-    env,
-    path::PathBuf,
-    process::Command,
-    sync::LazyLock,
-};
+use std::{env, path::PathBuf, process::Command, sync::LazyLock};
 
 /// Names the binary to test; without it, one is built next to the tests.
 pub const BINARY: &str = "PULSESTREAM_TEST_BIN";

@@ -4,8 +4,7 @@ use std::{fs, path::PathBuf};
 
 use pulsestream_testing::{databases::FreshDatabase, shared};
 use sea_orm::sqlx::{
-    self, AssertSqlSafe, Connection, PgConnection, SqliteConnection,
-    sqlite::SqliteConnectOptions,
+    self, AssertSqlSafe, Connection, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions,
 };
 use uuid::Uuid;
 
@@ -114,7 +113,8 @@ impl Ground {
         number.expect("the database can be read")
     }
 
-    async fn postgres(&self) -> PgConnection {
+    /// A connection of the test's own to PostgreSQL.
+    pub async fn postgres(&self) -> PgConnection {
         PgConnection::connect(&self.database_url).await.expect("the database can be reached")
     }
 

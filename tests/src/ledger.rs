@@ -53,9 +53,8 @@ impl Ledger {
     /// The events of which nobody can tell yet, in order.
     pub fn unknown(&self) -> Vec<String> {
         let tries = self.tries();
-        let is_unknown = |tries: &[Outcome]| {
-            tries.contains(&Outcome::Unknown) && !tries.contains(&Outcome::Acknowledged)
-        };
+        let is_unknown =
+            |tries: &[Outcome]| tries.contains(&Outcome::Unknown) && !tries.contains(&Outcome::Acknowledged);
         let mut unknown: Vec<String> =
             tries.iter().filter(|(_, tries)| is_unknown(tries)).map(|(id, _)| id.clone()).collect();
         unknown.sort_unstable();
@@ -88,9 +87,9 @@ impl Ledger {
             }
         }
         let stored: HashSet<&str> = stored.into_keys().collect();
-        let lost = tries.iter().filter(|(id, tries)| {
-            tries.contains(&Outcome::Acknowledged) && !stored.contains(id.as_str())
-        });
+        let lost = tries
+            .iter()
+            .filter(|(id, tries)| tries.contains(&Outcome::Acknowledged) && !stored.contains(id.as_str()));
         violations.extend(lost.map(|(id, tries)| format!("lost: {id} was acknowledged: {tries:?}")));
         violations
     }
@@ -105,15 +104,23 @@ mod tests {
     use super::*;
 
     fn row(id: &str) -> StoredRow {
-        StoredRow { external_id: Some(id.to_owned()), received_at: 0, is_deleted: false, document: String::new() }
+        StoredRow {
+            external_id: Some(id.to_owned()),
+            received_at: 0,
+            is_deleted: false,
+            document: String::new(),
+        }
     }
 
     /// A book in which `a` was acknowledged at the second try, `b` refused, and nobody knows of `c`.
     fn ledger() -> Ledger {
         let ledger = Ledger::default();
-        for (id, outcome) in
-            [("a", Outcome::Unknown), ("a", Outcome::Acknowledged), ("b", Outcome::Refused), ("c", Outcome::Unknown)]
-        {
+        for (id, outcome) in [
+            ("a", Outcome::Unknown),
+            ("a", Outcome::Acknowledged),
+            ("b", Outcome::Refused),
+            ("c", Outcome::Unknown),
+        ] {
             ledger.sent(id);
             ledger.told(id, outcome);
         }

@@ -47,7 +47,7 @@ impl Load {
             let stop = Arc::clone(&stop);
             tokio::spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
-                    if number % 2 == 0 { sender.send_one().await } else { sender.send_batch().await }
+                    if number.is_multiple_of(2) { sender.send_one().await } else { sender.send_batch().await }
                 }
             })
         };
@@ -102,11 +102,16 @@ impl Sender {
                 let id = unique("many");
                 self.ledger.sent(&id);
                 // The last of each is broken.
-                event(if index + 1 == BATCH { json!({"event_id": id, "severity": 7}) } else { json!({"event_id": id}) })
+                event(if index + 1 == BATCH {
+                    json!({"event_id": id, "severity": 7})
+                } else {
+                    json!({"event_id": id})
+                })
             })
             .collect();
         let request = self.client.request(reqwest::Method::POST, "/api/v1/ingestion/events/batch");
-        let answer = self.client.try_execute(request.timeout(PATIENCE).json(&json!({"events": events}))).await;
+        let answer =
+            self.client.try_execute(request.timeout(PATIENCE).json(&json!({"events": events}))).await;
         let Ok(answer) = answer else { return self.count(0) };
         self.count(answer.status);
         // Any body with results tells of each event; any other of none.
@@ -141,7 +146,12 @@ pub async fn resolve(client: &Client, ledger: &Ledger, within: Duration) {
         if unknown.is_empty() {
             return;
         }
-        assert!(Instant::now() < deadline, "{} events are still unknown: {:?}", unknown.len(), unknown.first());
+        assert!(
+            Instant::now() < deadline,
+            "{} events are still unknown: {:?}",
+            unknown.len(),
+            unknown.first()
+        );
         for ids in unknown.chunks(500) {
             let events: Vec<_> = ids.iter().map(|id| event_with_id(id)).collect();
             ids.iter().for_each(|id| ledger.sent(id));

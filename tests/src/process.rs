@@ -159,15 +159,16 @@ impl Drop for Process {
     fn drop(&mut self) {
         let status = self.stop();
         if thread::panicking() {
-            eprintln!("a server of the failed trial logged:\n{}", last_lines(&self.log()));
+            eprintln!("a server of the failed trial logged:\n{}", troubles(&self.log()));
             return;
         }
         let text = self.files.text();
         // No status: the trial ended it itself and has looked at how that went.
         assert!(status.is_none_or(|status| status.success()), "the server ended with {status:?}:\n{text}");
         assert!(!text.contains("panicked at"), "the server panicked:\n{text}");
-        // A killed server may have been in the middle of its last line.
         let log = self.log();
+        assert!(!log.contains("ps_live_"), "the server logged an API key");
+        // A killed server may have been in the middle of its last line.
         let whole = log.rfind('\n').map_or("", |end| &log[..end]);
         if let Err(broken) = parse_log(whole) {
             panic!("a log line is not one JSON object: {broken}");
@@ -192,7 +193,8 @@ fn parse_log(text: &str) -> Result<Vec<Value>, &str> {
     text.lines().map(line).collect()
 }
 
-fn last_lines(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().collect();
+/// The last lines that are about more than requests that were answered.
+fn troubles(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().filter(|line| !line.contains(r#""level":"INFO""#)).collect();
     lines[lines.len().saturating_sub(20)..].join("\n")
 }

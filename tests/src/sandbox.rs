@@ -5,7 +5,7 @@ use std::{
     io::Write,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{ChildStdin, Command, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
     sync::{LazyLock, Mutex},
 };
 
@@ -28,12 +28,15 @@ static SANDBOX: LazyLock<Sandbox> = LazyLock::new(Sandbox::new);
 struct Sandbox {
     root: PathBuf,
     reaper: Mutex<ChildStdin>,
+    /// Ends by itself, after this process.
+    _shell: Child,
 }
 
 impl Sandbox {
     fn new() -> Self {
-        let root = tempfile::Builder::new().prefix("pulse-it-").tempdir().expect("a temporary directory").keep();
-        let mut reaper = Command::new("sh")
+        let root =
+            tempfile::Builder::new().prefix("pulse-it-").tempdir().expect("a temporary directory").keep();
+        let mut shell = Command::new("sh")
             .args(["-c", REAPER, "reaper"])
             .arg(&root)
             .current_dir("/")
@@ -44,8 +47,8 @@ impl Sandbox {
             .process_group(0)
             .spawn()
             .expect("there is a shell");
-        let input = reaper.stdin.take().expect("it is piped");
-        Self { root, reaper: Mutex::new(input) }
+        let input = shell.stdin.take().expect("it is piped");
+        Self { root, reaper: Mutex::new(input), _shell: shell }
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) async fn app(combination: Combination) -> Arc<App> {
 }
 
 /// Stops them all, and panics when one has logged what it must not, or does not end well.
-pub async fn stop() {
+pub(crate) async fn stop() {
     for place in &APPS {
         // A trial that ran out of time may still hold it; its failure was reported.
         drop(place.lock().await.take());

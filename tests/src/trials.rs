@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use libtest_mimic::{Failed, Trial};
 use tokio::{runtime::Runtime, time::timeout};
 
-use crate::Combination;
+use crate::{Combination, shared};
 
 /// How long a trial may take unless it asks for more.
 pub const DEFAULT_CAP: Duration = Duration::from_secs(60);
@@ -111,10 +111,15 @@ fn run(cap: Duration, test: impl Future<Output = ()> + Send + 'static) -> Result
     let caught = AssertUnwindSafe(test).catch_unwind();
     // The hook left the panic's text on the thread that runs this line.
     let task = RUNTIME.spawn(async { caught.await.map_err(|_| LAST_PANIC.take()) });
+    let abort = task.abort_handle();
     match RUNTIME.block_on(async { timeout(cap, task).await }) {
         Ok(Ok(outcome)) => outcome.map_err(Failed::from),
         Ok(Err(error)) => Err(Failed::from(error)),
-        Err(_) => Err(Failed::from(format!("took longer than {cap:?}"))),
+        Err(_) => {
+            // Its servers end with it, as soon as it next waits for something.
+            abort.abort();
+            Err(Failed::from(format!("took longer than {cap:?}")))
+        }
     }
 }
 
@@ -132,13 +137,18 @@ fn message(payload: &(dyn Any + Send)) -> &str {
     text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("a panic without a text")
 }
 
-/// Runs a future for the caller outside of trials, such as the end of the run.
-pub fn block_on<T>(future: impl Future<Output = T>) -> T {
-    RUNTIME.block_on(future)
+/// Ends the run: prints the slowest trials, and stops the servers that they shared.
+///
+/// # Panics
+/// When a shared server has logged what it must not, or does not end well.
+pub fn finish() {
+    // There is no trial any more whose report would have the text.
+    drop(panic::take_hook());
+    print_slowest();
+    RUNTIME.block_on(shared::stop());
 }
 
-/// Prints the trials that took longest.
-pub fn print_slowest() {
+fn print_slowest() {
     let mut timings = TIMINGS.lock().expect("no holder panics").clone();
     timings.sort_unstable_by(|one, other| other.cmp(one));
     println!("the ten slowest tests:");

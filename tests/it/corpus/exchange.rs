@@ -24,6 +24,8 @@ pub(super) struct Sending {
     pub(super) bytes: Vec<u8>,
     /// The pause behind each byte.
     pub(super) pause: Option<Duration>,
+    /// Whether the head is sent without pauses.
+    pub(super) head_at_once: bool,
     pub(super) half_close: bool,
     /// How many answers are waited for.
     pub(super) answers: usize,
@@ -68,8 +70,8 @@ impl RawAnswer {
 pub(super) async fn exchange(app: &App, sending: Sending) -> Heard {
     let started = Instant::now();
     let (mut reader, writer) = app.connect().await.into_split();
-    let Sending { bytes, pause, half_close, answers: wanted, until_closed, is_head } = sending;
-    let writing = tokio::spawn(write(writer, bytes, pause, half_close));
+    let (wanted, until_closed, is_head) = (sending.answers, sending.until_closed, sending.is_head);
+    let writing = tokio::spawn(write(writer, sending));
     let mut received = Vec::new();
     let mut closed = false;
     _ = timeout(PATIENCE, async {
@@ -91,22 +93,22 @@ pub(super) async fn exchange(app: &App, sending: Sending) -> Heard {
     Heard { answers: parse(&received, is_head, closed), closed, took }
 }
 
-async fn write(mut writer: OwnedWriteHalf, bytes: Vec<u8>, pause: Option<Duration>, half_close: bool) {
-    // A server that has heard enough closes: what it said is what counts.
-    let Some(pause) = pause else {
-        _ = writer.write_all(&bytes).await;
-        return finish(writer, half_close).await;
+async fn write(mut writer: OwnedWriteHalf, sending: Sending) {
+    let Sending { bytes, pause, head_at_once, half_close, .. } = sending;
+    let at_once = match pause {
+        None => bytes.len(),
+        Some(_) if head_at_once => end_of_head(&bytes).unwrap_or(0),
+        Some(_) => 0,
     };
-    for byte in bytes {
-        if writer.write_all(&[byte]).await.is_err() {
+    // A server that has heard enough closes, and writing fails: what it said is what counts.
+    let mut is_open = writer.write_all(&bytes[..at_once]).await.is_ok();
+    for byte in &bytes[at_once..] {
+        is_open = is_open && writer.write_all(&[*byte]).await.is_ok();
+        if !is_open {
             break;
         }
-        sleep(pause).await;
+        sleep(pause.unwrap_or_default()).await;
     }
-    finish(writer, half_close).await;
-}
-
-async fn finish(mut writer: OwnedWriteHalf, half_close: bool) {
     if half_close {
         _ = writer.shutdown().await;
     }
@@ -119,25 +121,32 @@ async fn read(reader: &mut OwnedReadHalf, into: &mut Vec<u8>) -> bool {
     matches!(reader.read_buf(into).await, Ok(1..))
 }
 
-/// The whole answers in these bytes.
+/// The whole answers in these bytes, without those that only announce another.
 fn parse(mut bytes: &[u8], is_head: bool, at_end: bool) -> Vec<RawAnswer> {
     let mut answers = Vec::new();
     while let Some((answer, rest)) = answer(bytes, is_head, at_end) {
-        answers.push(answer);
+        if answer.status >= 200 {
+            answers.push(answer);
+        }
         bytes = rest;
     }
     answers
 }
 
+/// Where the body begins.
+fn end_of_head(bytes: &[u8]) -> Option<usize> {
+    bytes.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4)
+}
+
 fn answer(bytes: &[u8], is_head: bool, at_end: bool) -> Option<(RawAnswer, &[u8])> {
-    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
-    let head = str::from_utf8(&bytes[..end]).expect("heads of the server are text");
+    let body = end_of_head(bytes)?;
+    let head = str::from_utf8(&bytes[..body - 4]).expect("heads of the server are text");
     let mut lines = head.split("\r\n");
     let status = lines.next()?.split(' ').nth(1)?.parse().expect("a status line has a status");
     let headers = lines.filter_map(|line| line.split_once(':'));
     let headers = headers.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect();
     let mut answer = RawAnswer { status, headers, body: Vec::new() };
-    let rest = &bytes[end + 4..];
+    let rest = &bytes[body..];
     if is_head || matches!(status, 100..=199 | 204 | 304) {
         return Some((answer, rest));
     }

@@ -1,6 +1,10 @@
 //! Bytes that are described instead of spelt out, so that ten mebibytes of them take one line of a file.
 
-use std::io::Write;
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    sync::{Arc, Mutex},
+};
 
 use flate2::{Compression, write::GzEncoder};
 use serde_json::{Map, Value};
@@ -52,11 +56,9 @@ fn described(piece: &Map<String, Value>, names: &Names, into: &mut Vec<u8>) {
         let between = get("between").map(|between| bytes(between, names)).unwrap_or_default();
         repeat(inner, number(piece, "times"), &between, names, into);
     } else if let Some(inner) = get("gzip") {
-        let mut encoder = GzEncoder::new(into, Compression::default());
-        encoder.write_all(&bytes(inner, names)).expect("a vector takes everything");
-        encoder.finish().expect("a vector takes everything");
+        into.extend_from_slice(&encoded(inner, names, "gzip"));
     } else if let Some(inner) = get("zstd") {
-        zstd::stream::copy_encode(&bytes(inner, names)[..], into, 3).expect("a vector takes everything");
+        into.extend_from_slice(&encoded(inner, names, "zstd"));
     } else if let Some(text) = get("latin1").and_then(Value::as_str) {
         into.extend(text.chars().map(|c| u8::try_from(u32::from(c)).expect("a character is a byte here")));
     } else if let Some(text) = get("utf16le").and_then(Value::as_str) {
@@ -84,7 +86,8 @@ fn described(piece: &Map<String, Value>, names: &Names, into: &mut Vec<u8>) {
 /// A valid event with more members: an object's, which replace the usual ones, or the text of a piece.
 fn event(members: &Value, without: Option<&Value>, names: &Names, into: &mut Vec<u8>) {
     let is_left_out = |name: &str| {
-        let listed = without.and_then(Value::as_array).is_some_and(|list| list.iter().any(|left| left == name));
+        let listed =
+            without.and_then(Value::as_array).is_some_and(|list| list.iter().any(|left| left == name));
         listed || members.get(name).is_some()
     };
     let usual = EVENT.iter().filter(|(name, _)| !is_left_out(name));
@@ -104,17 +107,48 @@ fn event(members: &Value, without: Option<&Value>, names: &Names, into: &mut Vec
     into.push(b'}');
 }
 
+fn gzip(plain: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(plain).expect("a vector takes everything");
+    encoder.finish().expect("a vector takes everything")
+}
+
+fn zstd(plain: &[u8]) -> Vec<u8> {
+    zstd::encode_all(plain, 3).expect("a vector takes everything")
+}
+
+/// Encoded bytes by the coding and the piece.
+type Encoded = BTreeMap<(&'static str, String), Arc<Vec<u8>>>;
+
+/// The encoded bytes of a piece. Bombs are the same in every run and take long to make, so they are kept.
+fn encoded(inner: &Value, names: &Names, coding: &'static str) -> Arc<Vec<u8>> {
+    static KEPT: Mutex<Encoded> = Mutex::new(Encoded::new());
+    let encode = || {
+        let plain = bytes(inner, names);
+        Arc::new(if coding == "gzip" { gzip(&plain) } else { zstd(&plain) })
+    };
+    let text = inner.to_string();
+    if text.contains("${") {
+        return encode();
+    }
+    let mut kept = KEPT.lock().expect("no holder panics");
+    Arc::clone(kept.entry((coding, text)).or_insert_with(encode))
+}
+
 fn repeat(inner: &Value, times: usize, between: &[u8], names: &Names, into: &mut Vec<u8>) {
-    let is_numbered = inner.to_string().contains("${n}");
-    let once = bytes(inner, &names.numbered(0));
+    if !inner.to_string().contains("${n}") {
+        let mut once = bytes(inner, names);
+        let length = once.len();
+        once.extend_from_slice(between);
+        into.extend_from_slice(&once.repeat(times.saturating_sub(1)));
+        into.extend_from_slice(&once[..if times == 0 { 0 } else { length }]);
+        return;
+    }
     for index in 0..times {
         if index > 0 {
             into.extend_from_slice(between);
         }
-        match is_numbered {
-            true => append(inner, &names.numbered(index), into),
-            false => into.extend_from_slice(&once),
-        }
+        append(inner, &names.numbered(index), into);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The same case answers the same, whatever the server runs on.
 
-use std::{collections::HashMap, sync::Mutex};
+use std::{collections::BTreeMap, sync::Mutex};
 
 use pulsestream_tests::Combination;
 use serde_json::Value;
@@ -8,11 +8,27 @@ use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{exchange::Heard, judge::cut};
 
-/// Members that differ from one request to the next.
-const CHANGING: [&str; 6] = ["request_id", "search_id", "execution_time_ms", "next_cursor", "retry_after", "tenant_id"];
+/// Members that differ from one request to the next, or from one moment to the next.
+const CHANGING: [&str; 10] = [
+    "request_id",
+    "search_id",
+    "execution_time_ms",
+    "next_cursor",
+    "retry_after",
+    "tenant_id",
+    "uptime_seconds",
+    "ingestion_rate",
+    "queue_size",
+    "last_event_received",
+];
+
+/// How ids begin that are derived from the tenant, among others.
+const DERIVED: &str = "idem-";
 
 /// What the combinations that are through with a step have answered.
-static RECORDED: Mutex<Option<HashMap<String, Vec<(Combination, Recorded)>>>> = Mutex::new(None);
+static RECORDED: Mutex<BTreeMap<String, Answers>> = Mutex::new(BTreeMap::new());
+
+type Answers = Vec<(Combination, Recorded)>;
 
 #[derive(Clone, PartialEq)]
 struct Recorded {
@@ -21,24 +37,26 @@ struct Recorded {
 }
 
 /// Keeps what was heard and compares it with what the other combinations heard. The last one to finish has
-/// compared with all.
-pub(super) fn compare(step: &str, combination: Combination, heard: &Heard, closed_matters: bool) -> Vec<String> {
+/// compared with all. Answers with the first difference.
+pub(super) fn compare(
+    step: &str,
+    combination: Combination,
+    heard: &Heard,
+    closed_matters: bool,
+) -> Option<String> {
     let answers = heard.answers.iter().map(|answer| {
         let kind = answer.header("content-type").map(str::to_owned);
         (answer.status, kind, settled(answer.json()).to_string())
     });
     let recorded = Recorded { answers: answers.collect(), closed: closed_matters && heard.closed };
     let mut guard = RECORDED.lock().expect("no holder panics");
-    let others = guard.get_or_insert_default().entry(step.to_owned()).or_default();
-    let mut differences = Vec::new();
-    for (other, theirs) in others.iter() {
-        if *theirs != recorded {
-            let (ours, theirs) = (shown(&recorded), shown(theirs));
-            differences.push(format!("{combination} answers {ours}\n      but {other} answers {theirs}"));
-        }
-    }
+    let others = guard.entry(step.to_owned()).or_default();
+    let difference = others.iter().find(|(_, theirs)| *theirs != recorded).map(|(other, theirs)| {
+        let (ours, theirs) = (shown(&recorded), shown(theirs));
+        format!("{combination} answers {ours}\n      but {other} answers {theirs}")
+    });
     others.push((combination, recorded));
-    differences
+    difference
 }
 
 fn shown(recorded: &Recorded) -> String {
@@ -54,6 +72,7 @@ fn settled(value: Value) -> Value {
         }
         Value::Array(items) => Value::Array(items.into_iter().map(settled).collect()),
         Value::String(text) if uuid::Uuid::try_parse(&text).is_ok() => Value::from("an id"),
+        Value::String(text) if text.starts_with(DERIVED) => Value::from("a derived id"),
         Value::String(text) if is_recent(&text) => Value::from("just now"),
         other => other,
     }

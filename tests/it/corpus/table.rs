@@ -20,6 +20,8 @@ pub(super) struct Case {
     pub(super) id: String,
     /// What is expected, as a sentence.
     pub(super) says: String,
+    /// Whether it waits for a time limit of the server and stores nothing: such cases run beside the others.
+    pub(super) stalls: bool,
     pub(super) steps: Vec<Step>,
 }
 
@@ -40,6 +42,8 @@ pub(super) struct Request {
     pub(super) raw: Option<Value>,
     /// The pause behind each byte.
     pub(super) pause_ms: Option<u64>,
+    /// Whether the head is sent without pauses.
+    pub(super) head_at_once: bool,
     /// Whether the sending half is closed behind the last byte.
     pub(super) half_close: bool,
 }
@@ -49,6 +53,8 @@ pub(super) struct Request {
 pub(super) struct Expectation {
     /// `None`: the connection is closed without an answer.
     pub(super) status: Option<u64>,
+    /// Whether the connection may also end without that answer: the parser gave up while the handler was busy.
+    pub(super) or_unanswered: bool,
     /// The problem's own code or that of one of its errors.
     pub(super) code: Option<String>,
     /// The place of the error with that code.
@@ -104,6 +110,9 @@ pub(super) fn read(name: &str) -> Table {
     ids.sort_unstable();
     let twice = ids.windows(2).find(|pair| pair[0] == pair[1]);
     assert!(twice.is_none(), "table {name} has {twice:?}");
+    let mut steps = cases.iter().flat_map(|case| &case.steps);
+    let is_measured = steps.any(|step| step.expect.cpu_seconds.or(step.expect.memory_mib).is_some());
+    assert!(own_server || !is_measured, "table {name} measures a server that others use as well");
     Table { own_server, given, cases, text }
 }
 
@@ -116,6 +125,7 @@ fn case_of(value: Value, table: &str) -> Case {
     let id = members.text("id").unwrap_or_else(|| panic!("table {table} has a case without an id"));
     members.at.clone_from(&id);
     let says = members.text("says").unwrap_or_else(|| panic!("{id} says nothing"));
+    let stalls = members.flag("stalls");
     _ = (members.text("differs"), members.text("note"));
     let steps = members.list("steps");
     let steps = match steps.is_empty() {
@@ -125,7 +135,7 @@ fn case_of(value: Value, table: &str) -> Case {
             steps.into_iter().map(|step| step_of(Members::of(step, &id))).collect()
         }
     };
-    Case { id, says, steps }
+    Case { id, says, stalls, steps }
 }
 
 fn step_of(mut members: Members) -> Step {
@@ -139,7 +149,8 @@ fn step_of(mut members: Members) -> Step {
 
 fn request_of(mut members: Members) -> Request {
     let body = members.take("body");
-    let method = members.text("method").unwrap_or_else(|| if body.is_some() { "POST" } else { "GET" }.to_owned());
+    let method =
+        members.text("method").unwrap_or_else(|| if body.is_some() { "POST" } else { "GET" }.to_owned());
     let request = Request {
         method,
         path: members.take("path").unwrap_or_else(|| Value::from("/api/v1/ingestion/events")),
@@ -147,6 +158,7 @@ fn request_of(mut members: Members) -> Request {
         body,
         raw: members.take("raw"),
         pause_ms: members.number("pause_ms"),
+        head_at_once: members.flag("head_at_once"),
         half_close: members.flag("half_close"),
     };
     members.end();
@@ -169,6 +181,7 @@ fn expectation_of(mut members: Members) -> Expectation {
         stored: members.take("stored").map_or(0, |count| count.as_i64().expect("stored is a whole number")),
         body: members.take("body"),
         headers: members.map("headers"),
+        or_unanswered: members.flag("or_unanswered"),
         by_parser: members.flag("by_parser"),
         closed: members.flag("closed"),
         answers: members.number("answers").map_or(1, |count| count as usize),

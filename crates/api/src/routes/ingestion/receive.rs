@@ -33,6 +33,8 @@ pub(super) async fn receive(
 ) -> HttpResponse {
     let (usage, answered) = match take_in(state, caller, request, payload, kind).await {
         Ok(receipt) => (receipt.usage, respond(receipt)),
+        // The connection is ending: the answer still gets out if nothing is waited for.
+        Err(error @ ApiError::Body(BodyError::Interrupted)) => return HttpResponse::from_error(error),
         Err(error) => (state.ingestion.usage(&caller.tenant).await, Err(error)),
     };
     let mut response = answered.unwrap_or_else(HttpResponse::from_error);
