@@ -29,9 +29,9 @@ lint:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 
-# Import the real access log into fresh servers and compare every count
+# Import an access log (the real one, when it lies beside the repository) and compare every count
 real-input:
-    ./scripts/real-input
+    ./scripts/test --test it -- access_log
 
 # The side-by-side benchmark; writes docs/benchmarks.md
 bench *args:
