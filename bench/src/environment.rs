@@ -28,9 +28,9 @@ impl Environment {
             ("disk", disk(stage.directory())?),
             ("PostgreSQL", format!("{}: {}", stage.postgres.version()?, settings.join(", "))),
             ("SQLite", format!("{}: WAL, synchronous = FULL", sqlite::version()?)),
-            ("Redis", said("redis-server", &["--version"])),
-            ("pgbench", said("pgbench", &["--version"])),
-            ("wrk", said("wrk", &["--version"])),
+            ("Redis", words(&said("redis-server", &["--version"]), 3)),
+            ("pgbench", words(&said("pgbench", &["--version"]), 3)),
+            ("wrk", words(&said("wrk", &["--version"]), 2)),
             ("rustc", said("rustc", &["--version"])),
         ]))
     }
@@ -42,6 +42,11 @@ fn said(program: &str, arguments: &[&str]) -> String {
     let text = output.map(|output| [output.stdout, output.stderr].concat()).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     text.lines().next().map_or_else(|| "unknown".to_owned(), |line| line.trim().to_owned())
+}
+
+/// The first few words of a text.
+fn words(text: &str, count: usize) -> String {
+    text.split_whitespace().take(count).collect::<Vec<_>>().join(" ")
 }
 
 fn commit() -> String {

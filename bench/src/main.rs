@@ -70,8 +70,7 @@ fn measure(stage: &mut Stage, options: &Options) -> Result<Vec<Results>> {
     let wanted = options.pairs();
     let mut all: Vec<Results> =
         options.cases().into_iter().map(|case| Results { case, pairs: Vec::new() }).collect();
-    // A disturbed pair is repeated, though not for ever.
-    for round in 0..wanted * 2 {
+    for round in 0..options.attempts() {
         for results in all.iter_mut().filter(|results| results.quiet().count() < wanted) {
             let pair = Pair::run(stage, results.case, round % 2 == 1)
                 .with_context(|| format!("in case {}", results.case.name))?;

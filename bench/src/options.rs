@@ -39,6 +39,11 @@ impl Options {
         if self.quick { 1 } else { self.pairs as usize }
     }
 
+    /// How many pairs a case may take to get them. A disturbed pair is repeated, though not for ever.
+    pub(crate) fn attempts(&self) -> usize {
+        if self.quick { 1 } else { self.pairs() * 2 }
+    }
+
     /// How long each measurement takes.
     pub(crate) fn duration(&self) -> Duration {
         Duration::from_secs(if self.quick { 2 } else { self.seconds.into() })

@@ -4,7 +4,11 @@ use anyhow::{Context, Result};
 use pulsestream_testing::postgres::PostgresServer;
 use sea_orm::sqlx::{self, Connection as _, PgConnection};
 
-use crate::{runtime::block_on, schema::migrate};
+use crate::{
+    load::{COUNT_OF_RUN, mark},
+    runtime::block_on,
+    schema::migrate,
+};
 
 /// Settings beyond those PostgreSQL ships with. Durability is spelled out although it is the default.
 pub(crate) const SETTINGS: [(&str, &str); 4] =
@@ -58,6 +62,20 @@ impl Postgres {
     /// When they can't be counted.
     pub(crate) fn stored(&self) -> Result<u64> {
         let count: i64 = self.ask("SELECT count(*) FROM events")?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// How many events of this run are stored.
+    ///
+    /// # Errors
+    /// When they can't be counted.
+    pub(crate) fn stored_by(&self, run: u64) -> Result<u64> {
+        let count: i64 = block_on(async {
+            let mut connection = self.connect().await?;
+            let count = sqlx::query_scalar(COUNT_OF_RUN).bind(mark(run)).fetch_one(&mut connection).await;
+            connection.close().await?;
+            count.context("counting events")
+        })?;
         Ok(count.unsigned_abs())
     }
 

@@ -111,7 +111,7 @@ impl Stage {
         let measurement = Measurement::of(watched, send)?;
         // It finishes what it has begun, so what is counted then is all there will be.
         server.stop()?;
-        measurement.check_stored(self.postgres.stored()?)?;
+        measurement.check_stored(self.postgres.stored_by(run)?)?;
         Ok(measurement)
     }
 
@@ -123,12 +123,11 @@ impl Stage {
         let server = product.serve()?;
         load.send(server.address(), product.key(), warm_up, WARM_UP).context("warming up")?;
         sleep(SETTLE);
-        let before = sqlite::stored(&file)?;
         let watched = Watched { server: Some(server.pid()), ..Watched::default() };
         let send = || load.send(server.address(), product.key(), run, self.duration);
         let measurement = Measurement::of(watched, send)?;
         server.stop()?;
-        measurement.check_stored(sqlite::stored(&file)?.saturating_sub(before))?;
+        measurement.check_stored(sqlite::stored_by(run, &file)?)?;
         Ok(measurement)
     }
 

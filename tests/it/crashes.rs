@@ -1,7 +1,10 @@
 //! The server or its database dies while clients send: what was acknowledged is there, once, and what was
 //! only refused is not.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use pulsestream_testing::postgres::PostgresServer;
 use pulsestream_tests::{
@@ -121,5 +124,10 @@ async fn a_postgres_that_is_away_at_once_refuses_politely(combination: Combinati
     ledger.sent("before");
     ledger.told("before", Outcome::Acknowledged);
     assert_eq!(ledger.violations(&app.rows(&tenant).await), [""; 0]);
-    app.anonymous().get("/readyz").await.expect(200);
+    // What was found out about the database is kept for a moment.
+    let deadline = Instant::now() + RECOVERY;
+    while app.anonymous().get("/readyz").await.status != 200 {
+        assert!(Instant::now() < deadline, "still not ready after {RECOVERY:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

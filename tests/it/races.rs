@@ -148,7 +148,8 @@ async fn no_window_ever_holds_one_event_over_the_limit(combination: Combination)
         join_all(senders).await.into_iter().map(|sent| sent.expect("a sender never panics")).sum();
 
     let rows = app.rows(&tenant).await;
-    assert_eq!(rows.len(), accepted);
+    // One that was answered with 503 may be there as well.
+    assert!(rows.len() >= accepted, "{} of {accepted} are there", rows.len());
     assert!(fullest_second(&rows) <= LIMIT, "{} events in one second", fullest_second(&rows));
     // Never closed either: at least every other second has its events.
     assert!(accepted >= LIMIT * 3 / 2, "only {accepted} events in {SENDING:?}");
@@ -160,12 +161,12 @@ async fn send_until(client: Client, until: Instant, batch: usize) -> usize {
     while Instant::now() < until {
         if batch == 0 {
             let answer = client.send(&event(json!({"event_id": unique("window")}))).await;
-            assert!([200, 429].contains(&answer.status), "{}", answer.text());
+            assert!([200, 429, 503].contains(&answer.status), "{}", answer.text());
             accepted += usize::from(answer.status == 200);
         } else {
             let events: Vec<Value> = (0..batch).map(|_| event_with_id(&unique("window"))).collect();
             let answer = client.send_batch(&events).await;
-            assert!([200, 429].contains(&answer.status), "{}", answer.text());
+            assert!([200, 429, 503].contains(&answer.status), "{}", answer.text());
             accepted += answer.json()["successful_count"].as_u64().map_or(0, |count| count as usize);
         }
     }

@@ -9,13 +9,15 @@ use anyhow::{Context, Result};
 use pulsestream_domain::ports::{Clock as _, IdSource as _};
 use pulsestream_ingestion::{SystemClock, SystemIds};
 use sea_orm::sqlx::{
-    self, AssertSqlSafe, Connection as _, SqliteConnection,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+    self, AssertSqlSafe, Connection as _, Sqlite, SqliteConnection,
+    query::QueryScalar,
+    sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 use uuid::Uuid;
 
 use super::COLUMNS;
 use crate::{
+    load::{COUNT_OF_RUN, mark},
     measurement::Tally,
     runtime::block_on,
     sample::{Sample, Variation},
@@ -56,10 +58,22 @@ pub(crate) fn run(file: &Path, samples: &[Sample], seed: u64, duration: Duration
 /// # Errors
 /// When they can't be counted.
 pub(crate) fn stored(file: &Path) -> Result<u64> {
+    count(file, sqlx::query_scalar("SELECT count(*) FROM events"))
+}
+
+/// How many events of this run are in a file.
+///
+/// # Errors
+/// When they can't be counted.
+pub(crate) fn stored_by(run: u64, file: &Path) -> Result<u64> {
+    count(file, sqlx::query_scalar(COUNT_OF_RUN).bind(mark(run)))
+}
+
+fn count(file: &Path, question: QueryScalar<'_, Sqlite, i64, SqliteArguments>) -> Result<u64> {
     block_on(async {
         let options = SqliteConnectOptions::new().filename(file);
         let mut connection = SqliteConnection::connect_with(&options).await.context("opening the file")?;
-        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM events").fetch_one(&mut connection).await?;
+        let count = question.fetch_one(&mut connection).await.context("counting events")?;
         connection.close().await?;
         Ok(count.unsigned_abs())
     })
