@@ -48,7 +48,7 @@ pub struct Parts {
     pub settings: Settings,
 }
 
-/// What all requests share. Made once, given to every worker's [`app`](crate::app).
+/// What all requests share. Made once, given to every worker's [`app`](crate::app()).
 pub struct AppState {
     pub(crate) ingestion: Ingestion,
     pub(crate) store: Store,
