@@ -8,7 +8,7 @@
 //! | [`ground`] | what servers stand on: their database, their keys, their directory; and what is in it |
 //! | [`shared`] | one server per combination for all trials that don't break it |
 //! | [`tenant`], [`command`] | tenants and keys, made with the command line beside the running server |
-//! | [`client`], [`answer`], [`event`] | HTTP as clients speak it |
+//! | [`client`], [`answer`], [`event`](mod@event) | HTTP as clients speak it |
 //! | [`load`], [`ledger`] | clients that send all the time, and their book of what they were told |
 //!
 //! Trials share servers and never share tenants. Nothing here skips: what is missing fails.
