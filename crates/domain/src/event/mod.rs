@@ -1,6 +1,6 @@
 //! Events: what clients send, and what is kept of it.
 //!
-//! The way of an event: its text is [parsed](parse) and held to every rule at once, so that a store can't
+//! The way of an event: its text is [parsed](parse()) and held to every rule at once, so that a store can't
 //! find anything wrong with it later; what comes out is a [`NewEvent`], which has a column for each thing
 //! that is searched and one [document](Document) for the rest, kept as the client wrote it.
 
