@@ -15,6 +15,7 @@ use anyhow::{Context, Result};
 use pulsestream_storage::Store;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing_appender::non_blocking::WorkerGuard;
 
 use crate::{
     compose::{self, Service},
@@ -27,11 +28,11 @@ use crate::{
 const REPROCESS_INTERVAL: Duration = Duration::from_secs(1);
 const REPROCESS_EVENTS: u32 = 500;
 
-/// Serves until a signal comes, then drains.
+/// Serves until a signal comes, then drains. The log is written to its end whichever way it goes.
 ///
 /// # Errors
 /// When the server can't start. Nothing was printed or made by then that a later start would miss.
-pub(crate) async fn serve(settings: Settings) -> Result<ExitCode> {
+pub(crate) async fn serve(settings: Settings, log: WorkerGuard) -> Result<ExitCode> {
     let mut signals = Signals::listen()?;
     let metrics = telemetry::start_metrics()?;
     // Before the store is touched: an address in use must not cost the one sight of the first key.
@@ -67,7 +68,8 @@ pub(crate) async fn serve(settings: Settings) -> Result<ExitCode> {
         let _ = fs::remove_file(path);
     }
     if drained.is_err() {
-        // Returning would wait for the very work that was abandoned.
+        // Returning would wait for the very work that was abandoned. The log says what it was.
+        drop(log);
         process::exit(1);
     }
     Ok(ExitCode::SUCCESS)

@@ -79,11 +79,11 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
     }
     let settings = load_settings(cli.config)?;
     if matches!(command, Command::Serve) {
-        telemetry::start_logs(&settings.log)?;
-        return serve::serve(settings).await;
+        let log = telemetry::start_logs(&settings.log)?;
+        return serve::serve(settings, log).await;
     }
     // What a command has to say is its output; the log is for what is wrong.
-    telemetry::start_logs(&Log { filter: "warn".to_owned(), ..settings.log.clone() })?;
+    let _log = telemetry::start_logs(&Log { filter: "warn".to_owned(), ..settings.log.clone() })?;
     match command {
         Command::Serve | Command::Openapi => {}
         Command::Migrate => migrate(&settings, output).await?,

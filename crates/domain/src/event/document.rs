@@ -46,10 +46,13 @@ impl Document {
         ["title", "message", "version", "context", "metrics", "error_details", "payload", "metadata"];
 
     /// Joins raw members. The caller vouches that names are from [`Document::NAMES`] and values are JSON.
-    pub(super) fn join<'a>(members: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let mut text = String::from("{");
+    pub(super) fn join(members: &[(&str, &str)]) -> Self {
+        let punctuation = "{}".len() + members.len() * "\"\":,".len();
+        let bytes: usize = members.iter().map(|(name, raw)| name.len() + raw.len()).sum();
+        let mut text = String::with_capacity(punctuation + bytes);
+        text.push('{');
         for (name, raw) in members {
-            debug_assert!(Self::NAMES.contains(&name));
+            debug_assert!(Self::NAMES.contains(name));
             if text.len() > 1 {
                 text.push(',');
             }

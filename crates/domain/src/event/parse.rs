@@ -63,7 +63,7 @@ pub fn parse(event: &RawValue, defaults: Defaults) -> Result<NewEvent, Refused> 
     let event_type = reader.name::<EventType>("/event_type", draft.event_type.as_deref());
     let severity = reader.name::<Severity>("/severity", draft.severity.as_deref());
     let occurred_at = reader.timestamp(known.get("timestamp"), defaults.now);
-    let (content_hash, words) = reader.content(&known, severity.unwrap_or(Severity::Info), occurred_at);
+    let (content_hash, mut words) = reader.content(&known, severity.unwrap_or(Severity::Info), occurred_at);
     let event_id = draft.event_id.as_deref().and_then(|id| id.parse().ok());
 
     match (event_type, draft.source) {
@@ -71,7 +71,7 @@ pub fn parse(event: &RawValue, defaults: Defaults) -> Result<NewEvent, Refused> 
             let metrics = draft.metrics.unwrap_or_default();
             let context = draft.context;
             let tags = context.tags.iter().map(|(key, value)| (key.as_ref(), value.as_ref()));
-            let terms = Terms::new(defaults.tenant_id, &words.into_words(), tags);
+            let terms = Terms::new(defaults.tenant_id, words.words(), tags);
             let duration_ms = metrics.response_time_ms;
             Ok(NewEvent {
                 tenant_id: defaults.tenant_id,
@@ -105,10 +105,12 @@ pub fn parse(event: &RawValue, defaults: Defaults) -> Result<NewEvent, Refused> 
 
 fn document(known: &Known<'_>) -> Document {
     let source = known.get("source").and_then(json::members).unwrap_or_default();
-    Document::join(Document::NAMES.into_iter().filter_map(|name| {
+    let member = |name| {
         let raw = if name == "version" { find(&source, name) } else { known.get(name) };
         Some((name, raw?))
-    }))
+    };
+    let members: Vec<(&str, &str)> = Document::NAMES.into_iter().filter_map(member).collect();
+    Document::join(&members)
 }
 
 #[cfg(test)]

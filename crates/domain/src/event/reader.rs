@@ -75,11 +75,11 @@ impl Reader {
             }
         }
         Draft {
-            event_type: self.text("/event_type", known.get("event_type")),
+            event_type: self.text("", "event_type", known.get("event_type")),
             event_id: self.event_id(known.get("event_id")),
-            title: self.text("/title", known.get("title")),
-            message: self.text("/message", known.get("message")),
-            severity: self.text("/severity", known.get("severity")),
+            title: self.text("", "title", known.get("title")),
+            message: self.text("", "message", known.get("message")),
+            severity: self.text("", "severity", known.get("severity")),
             source: self.object("source", known).map(|members| self.source(&members)),
             context: self.object("context", known).map(|members| self.context(&members)).unwrap_or_default(),
             metrics: self.object("metrics", known).map(|members| self.metrics(&members)),
@@ -91,7 +91,7 @@ impl Reader {
     }
 
     fn source<'a>(&mut self, members: &[Member<'a>]) -> Source<'a> {
-        let mut text = |name| self.text(&format!("/source/{name}"), find(members, name));
+        let mut text = |name| self.text("/source", name, find(members, name));
         Source {
             service: text("service"),
             endpoint: text("endpoint"),
@@ -103,7 +103,7 @@ impl Reader {
 
     fn context<'a>(&mut self, members: &[Member<'a>]) -> Context<'a> {
         let tags = self.tags(find(members, "tags"));
-        let mut text = |name| self.text(&format!("/context/{name}"), find(members, name));
+        let mut text = |name| self.text("/context", name, find(members, name));
         Context {
             user_id: text("user_id"),
             session_id: text("session_id"),
@@ -141,7 +141,7 @@ impl Reader {
         if cache_hit.is_some_and(|raw| raw != "true" && raw != "false") {
             self.refuse("/metrics/cache_hit", Reason::WrongType);
         }
-        let mut number = |name, whole| self.number(&format!("/metrics/{name}"), find(members, name), whole);
+        let mut number = |name, whole| self.number(name, find(members, name), whole);
         Metrics {
             response_time_ms: number("response_time_ms", false),
             status_code: number("status_code", true),
@@ -151,7 +151,7 @@ impl Reader {
     }
 
     fn error_details<'a>(&mut self, members: &[Member<'a>]) -> ErrorDetails<'a> {
-        let mut text = |name| self.text(&format!("/error_details/{name}"), find(members, name));
+        let mut text = |name| self.text("/error_details", name, find(members, name));
         ErrorDetails {
             error_code: text("error_code"),
             error_message: text("error_message"),
@@ -169,13 +169,14 @@ impl Reader {
         members
     }
 
-    fn text<'a>(&mut self, pointer: &str, raw: Option<&'a str>) -> Option<Cow<'a, str>> {
+    /// A pointer is put together only when there is something to point at.
+    fn text<'a>(&mut self, under: &str, name: &str, raw: Option<&'a str>) -> Option<Cow<'a, str>> {
         match json::text(raw?) {
             Some(Ok(text)) => Some(text),
             // Found, with its place, when the content is hashed; present, so not "required" as well.
             Some(Err(_)) => Some(Cow::Borrowed("?")),
             None => {
-                self.refuse(pointer, Reason::WrongType);
+                self.refuse(format!("{under}/{name}"), Reason::WrongType);
                 None
             }
         }
@@ -189,21 +190,14 @@ impl Reader {
         }
     }
 
-    fn number(&mut self, pointer: &str, raw: Option<&str>, whole: bool) -> Option<f64> {
+    fn number(&mut self, name: &str, raw: Option<&str>, whole: bool) -> Option<f64> {
         let raw = raw?;
-        match raw.parse::<f64>() {
-            Ok(value) if raw.starts_with(['-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']) => {
-                if whole && value.fract() != 0.0 {
-                    self.refuse(pointer, Reason::WrongType);
-                    return None;
-                }
-                Some(value)
-            }
-            _ => {
-                self.refuse(pointer, Reason::WrongType);
-                None
-            }
+        let is_number = raw.starts_with(|c: char| c == '-' || c.is_ascii_digit());
+        let value = raw.parse::<f64>().ok().filter(|value| is_number && (!whole || value.fract() == 0.0));
+        if value.is_none() {
+            self.refuse(format!("/metrics/{name}"), Reason::WrongType);
         }
+        value
     }
 
     pub(super) fn name<T: std::str::FromStr>(&mut self, pointer: &str, text: Option<&str>) -> Option<T> {

@@ -22,22 +22,29 @@ const MAX_WORD_CHARS: usize = 64;
 pub struct Terms(String);
 
 impl Terms {
-    /// The terms of an event with these words and tags.
+    /// The terms of an event with these tags and these words, which are sorted and distinct.
     pub fn new<'a>(
         tenant_id: TenantId,
-        words: &BTreeSet<String>,
+        words: impl IntoIterator<Item = impl AsRef<str>>,
         tags: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Self {
         let prefix = tenant_prefix(tenant_id);
-        let mut terms: BTreeSet<String> = words.iter().map(|word| format!("{prefix}w{word}")).collect();
-        terms.extend(tags.into_iter().map(|(key, value)| tag_term(&prefix, &format!("{key}:{value}"))));
-        let mut joined = String::with_capacity(terms.iter().map(|term| term.len() + 1).sum());
-        for term in &terms {
-            if !joined.is_empty() {
-                joined.push(' ');
-            }
-            joined.push_str(term);
+        let tags = tags.into_iter().map(|(key, value)| tag_term(&prefix, &format!("{key}:{value}")));
+        let tags: BTreeSet<String> = tags.collect();
+        // Tags come before words, as their marks do.
+        let mut joined = String::with_capacity(512);
+        for tag in &tags {
+            joined.push_str(tag);
+            joined.push(' ');
         }
+        for word in words {
+            joined.push_str(&prefix);
+            joined.push('w');
+            joined.push_str(word.as_ref());
+            joined.push(' ');
+        }
+        joined.pop();
+        joined.shrink_to_fit();
         Self(joined)
     }
 
@@ -65,8 +72,8 @@ impl Terms {
 /// Eight characters of the tenant's id, from its random end: enough to keep lists apart. Two tenants that
 /// share them share a list, never a result: every search also compares the whole tenant id.
 fn tenant_prefix(tenant_id: TenantId) -> String {
-    let simple = tenant_id.0.simple().to_string();
-    simple[24..].to_owned()
+    let mut buffer = [0; uuid::fmt::Simple::LENGTH];
+    tenant_id.0.simple().encode_lower(&mut buffer)[24..].to_owned()
 }
 
 /// A hash, because tags hold any character and any length. 96 bits: no two tags of one tenant meet.
@@ -75,30 +82,39 @@ fn tag_term(prefix: &str, pair: &str) -> String {
 }
 
 /// Collects the words of texts until their bytes are used up.
+///
+/// All words stand in one text, so that one more costs no allocation.
 #[derive(Debug)]
 pub(crate) struct WordSink {
-    words: BTreeSet<String>,
+    text: String,
+    words: Vec<(u32, u32)>,
     bytes_left: usize,
 }
 
 impl WordSink {
     pub(crate) fn new(bytes: usize) -> Self {
-        Self { words: BTreeSet::new(), bytes_left: bytes }
+        Self { text: String::new(), words: Vec::new(), bytes_left: bytes }
     }
 
     /// Adds the words of a text: runs of letters and digits of any script, in lower case.
     pub(crate) fn add(&mut self, text: &str) {
         let within = &text[..text.floor_char_boundary(self.bytes_left)];
         self.bytes_left -= within.len();
-        for run in within.split(|c: char| !c.is_alphanumeric()) {
-            if !run.is_empty() {
-                self.words.insert(lower(run));
-            }
+        for run in within.split(|c: char| !c.is_alphanumeric()).filter(|run| !run.is_empty()) {
+            let from = self.text.len();
+            push_lower(run, &mut self.text);
+            let position = |at| u32::try_from(at).expect("an event is far below 4 GiB");
+            self.words.push((position(from), position(self.text.len())));
         }
     }
 
-    pub(crate) fn into_words(self) -> BTreeSet<String> {
-        self.words
+    /// The words, sorted and distinct.
+    pub(crate) fn words(&mut self) -> impl Iterator<Item = &str> {
+        let text = self.text.as_str();
+        let word = move |&(from, to): &(u32, u32)| &text[from as usize..to as usize];
+        self.words.sort_unstable_by(|a, b| word(a).cmp(word(b)));
+        self.words.dedup_by(|a, b| word(a) == word(b));
+        self.words.iter().map(word)
     }
 }
 
@@ -106,13 +122,18 @@ impl WordSink {
 pub fn words(text: &str) -> BTreeSet<String> {
     let mut sink = WordSink::new(usize::MAX);
     sink.add(text);
-    sink.into_words()
+    sink.words().map(str::to_owned).collect()
 }
 
 /// Lower case may bring marks along (`İ` becomes `i` and a dot above), which are no letters: they go.
-fn lower(run: &str) -> String {
-    let lowered = run.chars().flat_map(char::to_lowercase).filter(|c| c.is_alphanumeric());
-    lowered.take(MAX_WORD_CHARS).collect()
+fn push_lower(run: &str, into: &mut String) {
+    if run.is_ascii() {
+        let cut = &run[..run.len().min(MAX_WORD_CHARS)];
+        into.extend(cut.bytes().map(|byte| char::from(byte.to_ascii_lowercase())));
+    } else {
+        let lowered = run.chars().flat_map(char::to_lowercase).filter(|c| c.is_alphanumeric());
+        into.extend(lowered.take(MAX_WORD_CHARS));
+    }
 }
 
 #[cfg(test)]
@@ -132,7 +153,7 @@ mod tests {
 
     #[test]
     fn terms_are_distinct_and_sorted_and_know_their_tenant() {
-        let terms = Terms::new(TENANT, &words("b a b"), [("k", "v")]);
+        let terms = Terms::new(TENANT, words("b a b"), [("k", "v")]);
         let all: Vec<&str> = terms.iter().collect();
         assert_eq!(all.len(), 3);
         assert!(all.is_sorted());
@@ -144,7 +165,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_term_is_never_split_by_a_tokenizer(text in "\\PC{0,64}", key in "\\PC{0,8}", value in "\\PC{0,8}") {
-            let terms = Terms::new(TENANT, &words(&text), [(key.as_str(), value.as_str())]);
+            let terms = Terms::new(TENANT, words(&text), [(key.as_str(), value.as_str())]);
             for term in terms.iter() {
                 prop_assert!(term.chars().all(|c| !c.is_ascii() || c.is_ascii_alphanumeric()));
                 prop_assert!(term.chars().all(|c| c.is_alphanumeric()));
