@@ -110,7 +110,7 @@ impl Ingestion {
     /// Starts the service on the current tokio runtime.
     ///
     /// # Panics
-    /// Outside of a tokio runtime.
+    /// Outside of a tokio runtime, or when its timer is not enabled.
     pub fn new(
         store: Arc<dyn EventStore>,
         limiter: Arc<dyn Limiter>,
