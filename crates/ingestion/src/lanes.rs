@@ -1,6 +1,6 @@
 //! Group commit: what arrives while a group is being committed is the next group.
 //!
-//! There is no timer. A lane takes what waits, commits it, and comes back; the time a commit takes is the
+//! Nobody waits for company on an idle server. A lane takes what waits, commits it, and comes back; the time a commit takes is the
 //! time in which the next group gathers. A single client on an idle server therefore waits for nobody, and
 //! under load groups grow by themselves. (Waiting 1–2 ms for more company was measured: it only costs.)
 //!
