@@ -99,8 +99,9 @@ fn indexes() -> [IndexCreateStatement; 3] {
 }
 
 /// Terms begin with their tenant, so a posting list belongs to one tenant without a second column.
-const POSTGRES_TEXT_SEARCH: &[&str] =
-    &["CREATE INDEX events_terms ON events USING gin (terms) WHERE NOT is_deleted"];
+const POSTGRES_TEXT_SEARCH: &[&str] = &[
+    "CREATE INDEX events_terms ON events USING gin (terms) WITH (gin_pending_list_limit = 1024) WHERE NOT is_deleted",
+];
 
 /// The index keeps no copy of the terms. The tokenizer splits at ASCII characters that are neither letter
 /// nor digit and folds ASCII case; terms have none of the former and are in lower case.

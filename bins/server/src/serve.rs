@@ -15,14 +15,13 @@ use anyhow::{Context, Result};
 use pulsestream_storage::Store;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing_appender::non_blocking::WorkerGuard;
 
 use crate::{
     compose::{self, Service},
     first_start,
     settings::{self, Settings},
     shutdown::{self, Running, Signals},
-    telemetry,
+    telemetry::{self, LogGuard},
 };
 
 const REPROCESS_INTERVAL: Duration = Duration::from_secs(1);
@@ -32,7 +31,7 @@ const REPROCESS_EVENTS: u32 = 500;
 ///
 /// # Errors
 /// When the server can't start. Nothing was printed or made by then that a later start would miss.
-pub(crate) async fn serve(settings: Settings, log: WorkerGuard) -> Result<ExitCode> {
+pub(crate) async fn serve(settings: Settings, log: LogGuard) -> Result<ExitCode> {
     let mut signals = Signals::listen()?;
     let metrics = telemetry::start_metrics()?;
     // Before the store is touched: an address in use must not cost the one sight of the first key.
@@ -97,6 +96,7 @@ fn http_server(settings: &settings::Server, listener: TcpListener, service: &Ser
         .client_request_timeout(settings.header_timeout)
         .client_disconnect_timeout(settings.disconnect_timeout)
         .keep_alive(settings.keep_alive)
+        .tcp_nodelay(true)
         .shutdown_timeout(settings.finish_timeout.as_secs() + 1)
         .disable_signals()
         .listen(listener)

@@ -8,7 +8,13 @@ use actix_web::{
     web::{self, Data, ServiceConfig},
 };
 
-use crate::{AppState, endpoint::Endpoint, error::ApiError, observe::observe, routes};
+use crate::{
+    AppState,
+    endpoint::Endpoint,
+    error::ApiError,
+    observe::{Meters, observe},
+    routes,
+};
 
 /// Builds the app of one worker around the state that all workers share.
 pub fn app(
@@ -22,7 +28,7 @@ pub fn app(
         InitError = (),
     >,
 > {
-    App::new().app_data(state).configure(configure).wrap(from_fn(observe))
+    App::new().app_data(state).app_data(Meters::default()).configure(configure).wrap(from_fn(observe))
 }
 
 fn configure(config: &mut ServiceConfig) {

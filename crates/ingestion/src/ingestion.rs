@@ -343,17 +343,22 @@ impl Ingestion {
         if counts.accepted > 0 {
             self.shared.stored.add(counts.accepted as u64, now);
         }
-        for (outcome, count) in [
-            ("accepted", counts.accepted),
-            ("duplicate", counts.duplicate),
-            ("rejected", counts.rejected),
-            ("throttled", counts.throttled),
-            ("failed", counts.failed),
-        ] {
-            if count > 0 {
-                metrics::counter!("ingest_events_total", "outcome" => outcome).increment(count as u64);
-            }
+        macro_rules! count {
+            ($($field:ident as $outcome:literal),*) => {$(
+                if counts.$field > 0 {
+                    metrics::counter!("ingest_events_total", "outcome" => $outcome)
+                        .increment(counts.$field as u64);
+                }
+            )*};
         }
+        // Literals, so that the keys are constants and nothing is allocated to find a counter.
+        count!(
+            accepted as "accepted",
+            duplicate as "duplicate",
+            rejected as "rejected",
+            throttled as "throttled",
+            failed as "failed"
+        );
     }
 }
 

@@ -10,6 +10,7 @@ use actix_web::{
 };
 use pulsestream_domain::tenant::TenantId;
 
+use super::meters::{Labels, Meters, class};
 use crate::{caller::CallerTenant, endpoint::Template, error::ApiError};
 
 /// One request and its answer, as far as metrics and logs are told. Never an address, a header or a body: they
@@ -44,11 +45,9 @@ impl Exchange {
         }
     }
 
-    pub(super) fn record(self, status: StatusCode, duration: Duration, request_id: &str) {
+    pub(super) fn record(self, meters: &Meters, status: StatusCode, duration: Duration, request_id: &str) {
         let Self { method, route, tenant_id, cause } = self;
-        let labels = [("route", route), ("method", method), ("status_class", class(status))];
-        metrics::counter!("http_requests_total", &labels).increment(1);
-        metrics::histogram!("http_request_duration_seconds", &labels).record(duration.as_secs_f64());
+        meters.record(Labels { route, method, status_class: class(status) }, duration);
 
         let status = status.as_u16();
         let duration_ms = duration.as_secs_f64() * 1_000.0;
@@ -92,16 +91,6 @@ fn name(method: &Method) -> &'static str {
         Method::DELETE => "DELETE",
         Method::OPTIONS => "OPTIONS",
         _ => "OTHER",
-    }
-}
-
-fn class(status: StatusCode) -> &'static str {
-    match status.as_u16() {
-        ..=199 => "1xx",
-        200..=299 => "2xx",
-        300..=399 => "3xx",
-        400..=499 => "4xx",
-        500.. => "5xx",
     }
 }
 

@@ -4,6 +4,7 @@
 //! request id, the metrics need the status of a panic, and each layer more is a boxed future per request.
 
 mod measure;
+mod meters;
 mod request_id;
 mod respond;
 mod unread;
@@ -25,6 +26,7 @@ use crate::{
     state::{AppState, State},
 };
 use measure::Exchange;
+pub(crate) use meters::Meters;
 use request_id::RequestId;
 use unread::Unread;
 
@@ -43,12 +45,14 @@ pub(crate) async fn observe(
     let state = State::of(request.request());
     let id = RequestId::of(request.headers(), &state);
     let mut exchange = Exchange::new(request.method());
+    let meters = request.app_data::<Meters>().expect("every app is made with its meters").clone();
     let unread = Unread::hold(&mut request);
 
     let outcome = match admit(&request, &state) {
         Err(error) => Ok(request.error_response(error)),
         Ok(_entered) => {
-            let span = tracing::info_span!("request", request_id = id.as_str());
+            // At debug: the line of a request has its id anyway, and a span costs more than the line.
+            let span = tracing::debug_span!("request", request_id = id.as_str());
             // What outlives the request is caches and counters, which are whole after every step.
             let answering = AssertUnwindSafe(next.call(request).instrument(span)).catch_unwind();
             answering.await.unwrap_or_else(|_panic| {
@@ -69,12 +73,12 @@ pub(crate) async fn observe(
                 exchange.failed(error);
             }
             response = respond::complete(response, &id, started);
-            exchange.record(response.status(), started.elapsed(), id.as_str());
+            exchange.record(&meters, response.status(), started.elapsed(), id.as_str());
             Ok(response)
         }
         Err(error) => {
             let status = error.as_response_error().status_code();
-            exchange.record(status, started.elapsed(), id.as_str());
+            exchange.record(&meters, status, started.elapsed(), id.as_str());
             Err(error)
         }
     }

@@ -49,16 +49,19 @@ impl Reader {
 
     pub(super) fn known_members<'a>(&mut self, members: Vec<Member<'a>>) -> Known<'a> {
         let mut known = Known([None; NAMES.len()]);
-        let mut seen = HashSet::with_capacity(members.len());
+        let mut seen = [false; NAMES.len()];
+        // Only names that mean nothing to us need hashing, and mostly there is none.
+        let mut seen_unknown = HashSet::new();
         for (name, raw) in members {
-            if let Some(at) = NAMES.iter().position(|known| *known == name) {
-                known.0[at] = (raw != "null").then_some(raw);
-            }
-            if let Some(twice) = seen.replace(name) {
-                self.refuse(
-                    format!("/{}", twice.replace('~', "~0").replace('/', "~1")),
-                    Reason::DuplicateKey,
-                );
+            let is_first = match NAMES.iter().position(|known| *known == name) {
+                Some(at) => {
+                    known.0[at] = (raw != "null").then_some(raw);
+                    !std::mem::replace(&mut seen[at], true)
+                }
+                None => seen_unknown.insert(name.clone()),
+            };
+            if !is_first {
+                self.refuse(format!("/{}", name.replace('~', "~0").replace('/', "~1")), Reason::DuplicateKey);
             }
         }
         known

@@ -1,59 +1,55 @@
 //! Logs, metrics and panics.
 
-use std::{
-    io::{BufWriter, IsTerminal},
-    panic,
-    time::Duration,
-};
+mod json_lines;
+mod line_buffer;
+
+use std::{io::IsTerminal, panic, time::Duration};
 
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
-    EnvFilter, Layer, filter::ParseError, fmt, layer::SubscriberExt, util::SubscriberInitExt,
+    Layer,
+    filter::{ParseError, Targets},
+    fmt::{self, format::JsonFields},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
 };
 
 use crate::settings::{Log, LogFormat};
+use json_lines::JsonLines;
+use line_buffer::LineBuffer;
+pub(crate) use line_buffer::LogGuard;
 
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Reads a filter such as `info,pulsestream_api=debug`.
-pub(crate) fn filter(text: &str) -> Result<EnvFilter, ParseError> {
-    EnvFilter::builder().parse(text)
+pub(crate) fn filter(text: &str) -> Result<Targets, ParseError> {
+    text.parse()
 }
-
-/// Lines that may wait for the thread that writes them. Beyond it, whoever logs waits: none is dropped.
-const WAITING_LINES: usize = 16 * 1024;
-const WRITE_BYTES: usize = 64 * 1024;
 
 /// Starts logging to standard error, which leaves standard output to what was asked for.
 ///
-/// A thread of its own writes the lines, all that wait in one go: a line per request, each with a write of its
-/// own, was a tenth of the work of storing single events. What waits is written when the guard is dropped; a
-/// process that is killed loses its last lines.
+/// What was not written yet is written when the guard is dropped; a process that is killed loses its last lines.
 ///
 /// # Errors
 /// When the filter can't be read, or logging was started before.
-pub(crate) fn start_logs(settings: &Log) -> Result<WorkerGuard> {
+pub(crate) fn start_logs(settings: &Log) -> Result<LogGuard> {
     let is_pretty = match settings.format {
         LogFormat::Pretty => true,
         LogFormat::Json => false,
         LogFormat::Auto => std::io::stderr().is_terminal(),
     };
-    let (writer, guard) = NonBlockingBuilder::default()
-        .lossy(false)
-        .buffered_lines_limit(WAITING_LINES)
-        .thread_name("log")
-        .finish(BufWriter::with_capacity(WRITE_BYTES, std::io::stderr()));
-    let lines = fmt::layer().with_writer(writer);
+    let (buffer, guard) = LineBuffer::start(std::io::stderr()).context("starting the thread of the log")?;
+    let lines = fmt::layer().with_writer(buffer);
     let layer = if is_pretty {
         lines.with_ansi(std::io::stderr().is_terminal()).boxed()
     } else {
-        lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
+        lines.fmt_fields(JsonFields::new()).event_format(JsonLines).boxed()
     };
     let filter = filter(&settings.filter).context("reading log.filter")?;
-    tracing_subscriber::registry().with(layer.with_filter(filter)).try_init().context("starting the log")?;
+    // For the whole log, not for this layer: what it leaves out then costs nothing.
+    tracing_subscriber::registry().with(layer).with(filter).try_init().context("starting the log")?;
     log_panics();
     Ok(guard)
 }
