@@ -115,6 +115,20 @@ async fn a_name_that_turns_private_is_blocked_from_then_on() {
 }
 
 #[tokio::test]
+async fn a_connection_kept_open_does_not_outlive_the_answer_it_was_checked_by() {
+    let receiver = Receiver::start(PUBLIC, Behaviour::KeepAlive(answer("200 OK", "", "ok"))).await;
+    let names = Names::default().changing("rebinding.test", &[&[PUBLIC], &[PRIVATE]]);
+    let policy = policy(receiver.port());
+    let channel = webhook(&format!("http://rebinding.test:{}/", receiver.port()), &policy);
+    let notifier = notifier(settings(policy), names);
+
+    assert_eq!(notifier.attempt(&channel, &notice(), NOW).await.outcome, Outcome::Delivered);
+    assert_eq!(notifier.attempt(&channel, &notice(), NOW).await.outcome, Outcome::Blocked);
+
+    assert_eq!(receiver.requests().len(), 1);
+}
+
+#[tokio::test]
 async fn an_alias_of_an_internal_name_is_blocked() {
     let (receiver, decoys) = receiver_and_decoys().await;
     let names = Names::of("db.internal", &[PRIVATE])

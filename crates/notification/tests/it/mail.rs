@@ -267,5 +267,8 @@ async fn no_text_becomes_a_header_or_a_recipient() {
             assert_eq!(received.header(name).len(), 1, "{subject:?}: {}", received.content);
         }
         assert!(received.headers().iter().all(|line| line.len() <= 998));
+        if subject == "x\r\nBcc: victim@example.com" {
+            assert_eq!(received.header("subject"), ["x  Bcc: victim@example.com"]);
+        }
     }
 }

@@ -42,6 +42,8 @@ pub(crate) enum Behaviour {
     Answer(Vec<u8>),
     /// Answer the first request with the first, and so on; the last stays.
     Answers(Vec<Vec<u8>>),
+    /// Read a request, answer, and keep the connection for the next one.
+    KeepAlive(Vec<u8>),
     /// Read the request, answer, then say this again and again.
     Endless(Vec<u8>, Vec<u8>),
     /// Read the request, then say these bytes one by one, slowly.
@@ -158,6 +160,12 @@ async fn serve(mut stream: TcpStream, behaviour: Behaviour, nth: usize, seen: Ar
     let Some(request) = Request::read(&mut stream).await else { return };
     seen.requests.lock().unwrap().push(request);
     match behaviour {
+        Behaviour::KeepAlive(bytes) => {
+            while stream.write_all(&bytes).await.is_ok() {
+                let Some(request) = Request::read(&mut stream).await else { return };
+                seen.requests.lock().unwrap().push(request);
+            }
+        }
         Behaviour::Answer(bytes) => _ = stream.write_all(&bytes).await,
         Behaviour::Answers(answers) => _ = stream.write_all(&answers[nth.min(answers.len() - 1)]).await,
         Behaviour::Endless(first, again) => {
