@@ -17,10 +17,10 @@ use lettre::{
     },
 };
 use pulsestream_domain::Timestamp;
-use tokio::time::timeout;
+use tokio::{net::TcpStream, time::timeout};
 use uuid::Uuid;
 
-use super::Recipient;
+use super::{Recipient, line_stream::LineStream};
 use crate::{
     BuildError, Secret, Timeouts,
     causes::{causes, is_tls},
@@ -106,7 +106,7 @@ pub enum MailError {
     Busy,
     /// No connection came about.
     #[error("the mail server can't be reached")]
-    Unreachable(#[source] smtp::Error),
+    Unreachable(#[source] Box<dyn Error + Send + Sync>),
     /// The connection could not be encrypted: no `STARTTLS`, or a certificate that is not trusted.
     #[error("the connection to the mail server can't be encrypted")]
     Tls(#[source] Option<smtp::Error>),
@@ -177,24 +177,23 @@ impl Mailer {
     async fn connect(&self) -> Result<AsyncSmtpConnection, MailError> {
         let MailerSettings { host, port, encryption, timeouts, sender, .. } = &self.settings;
         let hello = ClientId::Domain(sender.domain().to_owned());
-        let implicit = (*encryption == SmtpEncryption::Implicit).then(|| self.tls.clone());
-        let connecting = AsyncSmtpConnection::connect_tokio1(
-            (host.as_str(), *port),
-            Some(timeouts.connect),
-            &hello,
-            implicit,
-            None,
-        );
-        let mut connection = connecting.await.map_err(not_connected)?;
-        if *encryption == SmtpEncryption::StartTls {
-            if !connection.can_starttls() {
-                return Err(MailError::Tls(None));
-            }
-            connection
-                .starttls(self.tls.clone(), &hello)
-                .await
-                .map_err(|error| MailError::Tls(Some(error)))?;
+        let server = (host.as_str(), *port);
+        if *encryption == SmtpEncryption::Implicit {
+            let (time, tls) = (Some(timeouts.connect), Some(self.tls.clone()));
+            let connecting = AsyncSmtpConnection::connect_tokio1(server, time, &hello, tls, None);
+            return connecting.await.map_err(not_connected);
         }
+        let connecting = timeout(timeouts.connect, TcpStream::connect(server)).await;
+        let stream = connecting
+            .map_err(|_| MailError::TimedOut)?
+            .map_err(|error| MailError::Unreachable(error.into()))?;
+        let stream = Box::new(LineStream::new(stream));
+        let mut connection =
+            AsyncSmtpConnection::connect_with_transport(stream, &hello).await.map_err(not_connected)?;
+        if !connection.can_starttls() {
+            return Err(MailError::Tls(None));
+        }
+        connection.starttls(self.tls.clone(), &hello).await.map_err(|error| MailError::Tls(Some(error)))?;
         Ok(connection)
     }
 
@@ -255,7 +254,7 @@ fn not_connected(error: smtp::Error) -> MailError {
         () if error.is_tls() || causes(&error).any(is_tls) => MailError::Tls(Some(error)),
         () if error.is_timeout() => MailError::TimedOut,
         () if error.status().is_some() => not_sent(error),
-        () => MailError::Unreachable(error),
+        () => MailError::Unreachable(error.into()),
     }
 }
 

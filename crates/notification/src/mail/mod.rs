@@ -1,5 +1,6 @@
 //! Mail through the operator's mail server.
 
+mod line_stream;
 mod mailer;
 mod recipient;
 

@@ -10,7 +10,8 @@ use pulsestream_notification::{
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncBufReadExt, BufReader, Lines},
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, BufStream, Lines},
+    net::TcpListener,
     process::{Child, ChildStdout},
 };
 use uuid::Uuid;
@@ -20,6 +21,7 @@ use crate::{
     names::Names,
     notices::{NOW, alert, impatient, notice, patient, retry, settings},
     python::python,
+    tls::acceptor,
 };
 
 /// A mail server on loopback. It ends with this value.
@@ -271,4 +273,48 @@ async fn no_text_becomes_a_header_or_a_recipient() {
             assert_eq!(received.header("subject"), ["x  Bcc: victim@example.com"]);
         }
     }
+}
+
+/// Somebody on the way adds replies in the clear behind the one that starts TLS. Taken for the server's, they would
+/// make a letter seem accepted that never arrived.
+#[tokio::test]
+async fn replies_injected_before_encryption_are_not_taken_for_the_servers() {
+    let authority = Authority::new();
+    let acceptor = acceptor(&authority.identity("localhost"));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server: tokio::task::JoinHandle<()> = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = BufStream::new(stream);
+        for (reply, next) in
+            [("220 mail.test\r\n", "EHLO"), ("250-mail.test\r\n250 STARTTLS\r\n", "STARTTLS")]
+        {
+            stream.write_all(reply.as_bytes()).await.unwrap();
+            stream.flush().await.unwrap();
+            let mut command = String::new();
+            stream.read_line(&mut command).await.unwrap();
+            assert!(command.starts_with(next), "{command}");
+        }
+        let injected = "220 go\r\n250 mail.test\r\n250 ok\r\n250 ok\r\n354 go\r\n250 2.0.0 accepted\r\n";
+        stream.write_all(injected.as_bytes()).await.unwrap();
+        stream.flush().await.unwrap();
+        // Whatever comes of the handshake, nothing is answered.
+        let _stream = acceptor.accept(stream).await;
+        std::future::pending().await
+    });
+    let settings = MailerSettings {
+        host: "localhost".to_owned(),
+        port,
+        encryption: SmtpEncryption::StartTls,
+        credentials: None,
+        sender: "alerts@pulse.test".parse().unwrap(),
+        sender_name: String::new(),
+        timeouts: patient(),
+        extra_roots: vec![authority.der()],
+    };
+
+    let error = send(settings).await.unwrap_err();
+
+    assert!(matches!(error, MailError::Tls(Some(_))), "{error:?}");
+    server.abort();
 }

@@ -27,18 +27,23 @@ struct TlsReceiver {
     task: JoinHandle<()>,
 }
 
+/// The server's side of TLS.
+pub(crate) fn acceptor(identity: &Identity) -> TlsAcceptor {
+    let key = PrivateKeyDer::try_from(identity.key.serialize_der()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![identity.certificate.der().clone()], key)
+        .unwrap();
+    TlsAcceptor::from(Arc::new(config))
+}
+
 impl TlsReceiver {
     async fn start(identity: Identity) -> Self {
         let listener = TcpListener::bind(SocketAddr::new(PUBLIC, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let key = PrivateKeyDer::try_from(identity.key.serialize_der()).unwrap();
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![identity.certificate.der().clone()], key)
-            .unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let acceptor = acceptor(&identity);
         let seen = Arc::<Mutex<Vec<Seen>>>::default();
         let task = tokio::spawn({
             let seen = seen.clone();
