@@ -9,9 +9,10 @@ use pulsestream_tests::{Trial, once};
 use serde_json::Value;
 
 /// What each package may depend on, of this workspace. A new arrow is a decision: it is added here.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("domain", &[]),
     ("migration", &[]),
+    ("notification", &["domain"]),
     ("rate-limit", &["domain"]),
     ("storage", &["domain", "migration"]),
     ("ingestion", &["domain", "rate-limit"]),
