@@ -3,12 +3,14 @@
 //! Each method is a verb at a transaction boundary, not a repository per table. The contract of each is
 //! written down as assertions in the `testing` crate, and every implementation is held to them.
 
+mod alert_store;
 mod event_store;
 mod job_queue;
 mod store_error;
 
 use uuid::Uuid;
 
+pub use alert_store::AlertStore;
 pub use event_store::{Appended, EventStore, Existing};
 pub use job_queue::JobQueue;
 pub use store_error::{BoxError, StoreError};
