@@ -2,6 +2,7 @@
 //!
 //! | module | holds | feature |
 //! |---|---|---|
+//! | [`alerts`] | rules and alerts without a database, and what a store of them has to do | |
 //! | [`builders`] | tenants and events for tests that care about one thing of them | |
 //! | [`clock`] | a clock that moves when told, ids that can be foretold | |
 //! | [`contract`] | what every implementation of a port has to do, as assertions | |
@@ -30,6 +31,7 @@
 //! Unix socket in a temporary directory, never on a port, and are gone together with the directory when
 //! the fixture is dropped and also when the test process is killed.
 
+pub mod alerts;
 pub mod builders;
 pub mod clock;
 pub mod contract;

@@ -48,7 +48,8 @@ pub enum Condition {
     },
     /// There is no event. With groups: none of a group that had one in the time before.
     Absence {
-        /// How far back a group is looked for, in seconds from the end of the window; longer than the window.
+        /// How far back a group is looked for, in seconds from the end of the window; whole
+        /// minutes, longer than the window, at most 30 days.
         look_back_secs: u64,
     },
     /// A percentile compares with the threshold.
@@ -242,6 +243,9 @@ fn absence(object: &mut Object, window: TimeWindow) -> Option<Condition> {
     let default = if window < 86_400 { 86_400 } else { 2 * window };
     let range = window + 1..=MAX_LOOK_BACK_SECS;
     let look_back_secs = object.duration("look_back", range).unwrap_or(default);
+    if !look_back_secs.is_multiple_of(60) {
+        object.refuse_because("look_back", Reason::BadDuration, "must be whole minutes");
+    }
     Some(Condition::Absence { look_back_secs })
 }
 
