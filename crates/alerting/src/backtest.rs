@@ -1,6 +1,6 @@
 //! What a rule would have done.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, future::poll_fn, task::Poll};
 
 use pulsestream_domain::{
     Timestamp,
@@ -19,8 +19,11 @@ use crate::{
     question, window_before,
 };
 
-/// The most ticks of one replay. Where the rule's own interval would give more, it is widened.
-pub const MAX_TICKS: u32 = 1_000;
+/// The most ticks of one replay. Where the rule's own interval would give more, it is widened. What happens
+/// between windows that do not touch any more is not seen; a month of five minutes each still fits.
+pub const MAX_TICKS: u32 = 10_000;
+/// After so many ticks others get their turn.
+const TICKS_AT_A_TIME: usize = 100;
 /// The same where each tick is a question of its own.
 const MAX_QUESTIONS: u32 = 200;
 /// The most steps that a window is put together from.
@@ -104,7 +107,10 @@ pub async fn backtest(
         None => None,
     };
     replay.is_truncated = steps.as_ref().is_some_and(|steps| steps.groups.len() >= MAX_GROUPS);
-    for tick in ticks.iter() {
+    for (index, tick) in ticks.iter().enumerate() {
+        if index % TICKS_AT_A_TIME == TICKS_AT_A_TIME - 1 {
+            let_others_go_first().await;
+        }
         // Everything has arrived by now, so there is no delay.
         let window = window_before(definition, tick, 0);
         let query = ObservationQuery { max_groups: MAX_GROUPS, ..question(definition, window) };
@@ -115,6 +121,19 @@ pub async fn backtest(
         replay.tick(tick, window, &observed, ids);
     }
     Ok(replay.finish(&ticks))
+}
+
+/// A replay only computes; without this it would keep its thread for as long as it takes.
+async fn let_others_go_first() {
+    let mut has_waited = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut has_waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// When the replay looks.
