@@ -303,8 +303,14 @@ fn whom_nobody_could_be_told_of_is_told_of_when_there_is_somebody() {
     let mut stage = Stage::new(with_defaults(json!({})));
     let channels = std::mem::take(&mut stage.state.channels);
     assert_eq!(stage.tick(0, &[("", 1)]), "active");
-    stage.state.channels = channels;
+    stage.state.channels = channels.clone();
     assert_eq!(stage.tick(60, &[("", 1)]), "active firing");
+
+    let mut stage = Stage::new(with_defaults(json!({})));
+    stage.state.channels.clear();
+    assert_eq!(stage.tick(0, &[("", 1)]), "active");
+    stage.state.channels = channels;
+    assert_eq!(stage.tick(60, &[("", 0)]), "quietly-resolved", "nobody knows of it");
 }
 
 #[test]

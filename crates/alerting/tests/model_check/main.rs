@@ -10,14 +10,18 @@ mod gate;
 mod model;
 mod world;
 
-use std::{pin::pin, sync::Arc};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use cases::{Case, DELAY, Fate, case};
 use gate::{Gate, poll_once};
 use model::Look;
 use proptest::prelude::*;
 use pulsestream_alerting::{Evaluator, Settings};
-use pulsestream_domain::alerting::{AlertStatus, DeliveryReason};
+use pulsestream_domain::{
+    alerting::{Action, AlertStatus, DeliveryReason},
+    job::LeasedJob,
+    ports::Clock as _,
+};
 use world::World;
 
 proptest! {
@@ -123,6 +127,51 @@ fn a_tick_and_somebody_who_asks_raise_one_alert_between_them() {
             said.iter().map(|one| one.reason).collect::<Vec<_>>(),
             [DeliveryReason::Firing],
             "order {order:b}"
+        );
+    }
+}
+
+#[test]
+fn what_a_person_does_in_the_middle_of_an_evaluation_is_not_lost() {
+    for step in 0..20 {
+        let world = World::of_one_event();
+        let gate = Gate::over(&world.store, &world.clock, &world.done);
+        let evaluator = Evaluator::new(
+            gate.clone(),
+            Arc::clone(&world.clock) as _,
+            Arc::clone(&world.ids) as _,
+            Settings::default(),
+        );
+        let run = |job: &LeasedJob, pause: u32, meanwhile: &dyn Fn()| {
+            let mut worker = pin!(evaluator.run(job));
+            let mut turns = 0;
+            while turns < pause && poll_once(worker.as_mut()).is_none() {
+                turns += 1;
+            }
+            meanwhile();
+            while turns == pause && poll_once(worker.as_mut()).is_none() {}
+        };
+        run(&world.claim().expect("it is due"), u32::MAX, &|| ());
+        let raised = world.store.alerts(world.rule_id()).pop().expect("it was raised");
+
+        // By then the window is empty, and the alert begins to clear.
+        world.clock.advance(Duration::from_secs(600));
+        let mut rule = world.store.rule(world.tenant_id(), world.rule_id()).expect("it is there");
+        rule.definition.keep_firing_for_secs = 3_600;
+        world.store.put_rule(&rule, world.clock.now());
+        let job = LeasedJob { due_at: world.clock.now().plus_secs(60), ..world.claim().expect("it is due") };
+        let acknowledge = || {
+            world.store.change_alert(raised.id, |alert| {
+                alert.act(Action::Acknowledge, "ann", None, world.clock.now()).expect("it fits");
+            });
+        };
+        run(&job, step, &acknowledge);
+        let alert = world.store.alerts(world.rule_id()).pop().expect("it is there");
+        assert_eq!(alert.acknowledged_by.as_deref(), Some("ann"), "step {step}");
+        assert_eq!(
+            (alert.status, alert.clear_since),
+            (AlertStatus::Acknowledged, Some(job.due_at)),
+            "step {step}"
         );
     }
 }
