@@ -1,4 +1,6 @@
-//! A store without a database: the model that the real ones are compared with.
+//! A store and a queue without a database: the models that the real ones are compared with.
+
+mod jobs;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,6 +11,8 @@ use pulsestream_domain::{
     search::{EXACT_TOTAL, Order, Page, Position, Query},
     tenant::TenantId,
 };
+
+pub use jobs::MemoryQueue;
 
 /// Keeps events in a list, and does everything the plain way.
 ///
