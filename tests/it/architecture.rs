@@ -9,12 +9,13 @@ use pulsestream_tests::{Trial, once};
 use serde_json::Value;
 
 /// What each package may depend on, of this workspace. A new arrow is a decision: it is added here.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("domain", &[]),
     ("migration", &[]),
     ("rate-limit", &["domain"]),
     ("storage", &["domain", "migration"]),
-    ("alerting", &["domain"]),
+    ("alerting", &["domain", "jobs"]),
+    ("jobs", &["domain"]),
     ("ingestion", &["domain", "rate-limit"]),
     ("api", &["domain", "ingestion", "rate-limit", "storage"]),
     ("server", &["api", "domain", "ingestion", "migration", "rate-limit", "storage"]),

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use pulsestream_domain::{
     Timestamp,
     alerting::{
         Alert, AlertId, Committed, Definition, Evaluation, ExampleQuery, HeldBack, Labels, Rule, RuleId,
         RuleState, Span, Transition,
     },
-    job::{JobId, JobKind, Lease, LeasedJob, NewJob, Reason, Settlement},
+    job::{JobId, JobKind, Lease, LeasedJob, NewJob, Settlement},
     ports::{AlertStore, Clock, IdSource, StoreError},
     tenant::TenantId,
 };
+use pulsestream_jobs::{Handler, KindSettings, Verdict};
 
 use crate::{evaluate, question, window_before, window_now, words};
 
@@ -55,17 +57,6 @@ pub struct Evaluator {
     settings: Settings,
 }
 
-/// What became of the work on a job.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Worked {
-    /// Nothing was to be changed: the job still has to be settled like this, together with others.
-    Settle(Settlement),
-    /// The job was settled together with what changed.
-    Settled,
-    /// Somebody else has the job by now. Nothing was changed.
-    LeaseLost,
-}
-
 /// What an evaluation that somebody asked for found.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Evaluated {
@@ -81,6 +72,7 @@ pub struct Evaluated {
 
 /// Evaluations that meet somebody else's change begin again, so often at most.
 const MAX_ROUNDS: u32 = 5;
+const KEPT_CHANGING: &str = "the rule or its alerts kept being changed by others";
 /// So many of the alerts that one evaluation raises are given examples.
 const MAX_QUOTED: usize = 10;
 const EXAMPLES: u32 = 5;
@@ -96,38 +88,39 @@ impl Evaluator {
         Self { store, clock, ids, settings }
     }
 
-    /// Does the work of a leased job of [`KIND`]: evaluates its rule at the tick it is due at.
+    /// Evaluates the rule of a job of [`KIND`] at the tick it is due at.
+    ///
+    /// An evaluation that changes nothing leaves the job to be settled, together with others; one that changes
+    /// something has settled it.
     ///
     /// # Errors
     /// When the store fails. Nothing was changed, or, with [`StoreError::OutcomeUnknown`], everything was and
-    /// the lease is over. Leaving the job alone until its lease ends, or to retry, is right in both cases.
-    pub async fn run(&self, job: &LeasedJob) -> Result<Worked, StoreError> {
+    /// the lease is over.
+    pub async fn tick(&self, job: &LeasedJob) -> Result<Verdict, StoreError> {
         let Some(rule_id) = job.unique_key.as_deref().and_then(|key| key.parse::<RuleId>().ok()) else {
-            let reason = Reason::new("the key of an evaluation is the id of a rule");
-            return Ok(Worked::Settle(Settlement::Bury { reason }));
+            return Ok(Verdict::bury("the key of an evaluation is the id of a rule"));
         };
         for _ in 0..MAX_ROUNDS {
             let tenant_id = job.lease.tenant_id;
             let Some(state) = self.store.load(tenant_id, rule_id, job.due_at).await? else {
-                return Ok(Worked::Settle(Settlement::Complete));
+                return Ok(Verdict::Done);
             };
             if !state.rule.definition.is_active {
-                return Ok(Worked::Settle(Settlement::Complete));
+                return Ok(Verdict::Done);
             }
             let window = window_before(&state.rule.definition, job.due_at, self.settings.ingest_delay_secs);
-            let next = Settlement::Again { due_at: next_tick(&state.rule.definition, job.due_at) };
+            let due_at = next_tick(&state.rule.definition, job.due_at);
             let transition = self.transition(&state, window, job.due_at).await?;
             if transition.is_empty() {
-                return Ok(Worked::Settle(next));
+                return Ok(Verdict::Again { due_at });
             }
-            match self.commit(&state, job.due_at, transition, Some((job.lease, next))).await? {
-                Committed::Committed => return Ok(Worked::Settled),
-                Committed::LeaseLost => return Ok(Worked::LeaseLost),
+            let settlement = Some((job.lease, Settlement::Again { due_at }));
+            match self.commit(&state, job.due_at, transition, settlement).await? {
+                Committed::Committed | Committed::LeaseLost => return Ok(Verdict::SettledAlready),
                 Committed::Changed => {}
             }
         }
-        let error = Reason::new("the rule or its alerts kept being changed by others");
-        Ok(Worked::Settle(Settlement::Retry { run_at: self.clock.now().plus_secs(1), error }))
+        Ok(Verdict::retry(KEPT_CHANGING))
     }
 
     /// Evaluates a rule over the window that ends now. `None` when there is no such rule; one that is not
@@ -154,7 +147,7 @@ impl Evaluator {
                 return Ok(Some(Evaluated::of(state, &transition)));
             }
         }
-        Err(StoreError::Busy("the rule or its alerts kept being changed by others".into()))
+        Err(StoreError::Busy(KEPT_CHANGING.into()))
     }
 
     /// Evaluates all active rules of a tenant over the windows that end now, one after the other.
@@ -221,6 +214,48 @@ impl Evaluator {
         };
         self.store.commit(&evaluation, self.clock.now()).await
     }
+}
+
+#[async_trait]
+impl Handler for Evaluator {
+    fn kind(&self) -> JobKind {
+        KIND
+    }
+
+    async fn run(&self, job: &LeasedJob) -> Verdict {
+        let rule = job.unique_key.as_deref().unwrap_or_default();
+        match self.tick(job).await {
+            Ok(verdict) => verdict,
+            // If nothing was committed, the job is tried again when its lease is over.
+            Err(error @ StoreError::OutcomeUnknown(_)) => {
+                tracing::warn!(tenant.id = %job.lease.tenant_id, rule.id = rule, error = %causes(&error), "an evaluation may or may not have been stored");
+                Verdict::SettledAlready
+            }
+            Err(error) => {
+                tracing::warn!(tenant.id = %job.lease.tenant_id, rule.id = rule, error = %causes(&error), "a rule could not be evaluated");
+                Verdict::retry(error.to_string())
+            }
+        }
+    }
+}
+
+/// How jobs of [`KIND`] are worked on. None is ever given up: a rule whose evaluation is dead would be silent
+/// for good, and nobody would know.
+#[must_use]
+pub fn job_settings() -> KindSettings {
+    KindSettings { max_attempts: u32::MAX, ..KindSettings::default() }
+}
+
+/// An error with what caused it, for one line of a log.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 impl Evaluated {

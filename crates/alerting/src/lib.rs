@@ -42,7 +42,7 @@ mod words;
 
 pub use backtest::{Backtest, BacktestError, Episode, MAX_TICKS, backtest};
 pub use evaluate::evaluate;
-pub use evaluator::{Evaluated, Evaluator, KIND, Settings, Worked, new_job, next_tick};
+pub use evaluator::{Evaluated, Evaluator, KIND, Settings, job_settings, new_job, next_tick};
 pub use judge::{Judgement, Verdict, judge};
 pub use notices::resolved_by_hand;
 pub use question::{question, window_before, window_now};

@@ -2,18 +2,23 @@
 
 use std::sync::Arc;
 
-use pulsestream_alerting::{Evaluator, Settings, Worked, backtest, new_job, next_tick};
+use async_trait::async_trait;
+use pulsestream_alerting::{Evaluator, Settings, backtest, job_settings, new_job, next_tick};
 use pulsestream_domain::{
     Timestamp,
-    alerting::{Action, AlertStatus, Definition, Rule},
+    alerting::{
+        Action, AlertStatus, Committed, Definition, Evaluation, Example, ExampleQuery, ObservationQuery,
+        Observed, Portion, Rule, RuleId, RuleState, SeriesQuery,
+    },
     job::{JobId, LeasedJob, Settlement},
-    ports::{EventStore as _, IdSource as _},
+    ports::{AlertStore, EventStore as _, IdSource as _, StoreError},
     tenant::TenantId,
 };
+use pulsestream_jobs::{Handler as _, Verdict};
 use pulsestream_testing::{
-    alerts::MemoryAlerts,
     builders::{event, log_channel, rule},
     clock::{FakeClock, SequentialIds},
+    memory::MemoryAlerts,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -69,8 +74,8 @@ async fn a_tick_looks_at_the_window_before_it_less_the_delay() {
         let scene = Scene::new();
         let rule = scene.with_rule(1, json!({"condition": {"type": "match"}}));
         scene.happens(secs, "pay").await;
-        let worked = scene.evaluator.run(&scene.claim(&rule)).await.expect("the store works");
-        assert_eq!(worked == Worked::Settled, is_seen, "{secs}");
+        let worked = scene.evaluator.tick(&scene.claim(&rule)).await.expect("the store works");
+        assert_eq!(worked == Verdict::SettledAlready, is_seen, "{secs}");
         assert_eq!(scene.store.alerts(rule.id).len(), usize::from(is_seen), "{secs}");
     }
 }
@@ -79,11 +84,11 @@ async fn a_tick_looks_at_the_window_before_it_less_the_delay() {
 async fn a_quiet_tick_is_left_to_be_settled_for_the_next_one() {
     let scene = Scene::new();
     let rule = scene.with_rule(1, json!({"condition": {"type": "match"}, "evaluation_interval": 90}));
-    let worked = scene.evaluator.run(&scene.claim(&rule)).await.expect("the store works");
+    let worked = scene.evaluator.tick(&scene.claim(&rule)).await.expect("the store works");
     // Ticks are multiples of the interval, whenever the last one was.
     let next = next_tick(&rule.definition, NOW);
     assert_eq!((next.as_secs() % 90, next > NOW, next <= NOW.plus_secs(90)), (0, true, true));
-    assert_eq!(worked, Worked::Settle(Settlement::Again { due_at: next }));
+    assert_eq!(worked, Verdict::Again { due_at: next });
     let job = new_job(&rule, JobId(Uuid::nil()), NOW);
     assert_eq!((job.unique_key, job.due_at), (Some(rule.id.to_string()), next));
 }
@@ -92,17 +97,14 @@ async fn a_quiet_tick_is_left_to_be_settled_for_the_next_one() {
 async fn the_job_of_a_rule_that_is_not_there_or_not_active_ends() {
     let scene = Scene::new();
     let idle = scene.with_rule(1, json!({"is_active": false}));
-    assert_eq!(
-        scene.evaluator.run(&scene.claim(&idle)).await.expect("it works"),
-        Worked::Settle(Settlement::Complete)
-    );
+    assert_eq!(scene.evaluator.tick(&scene.claim(&idle)).await.expect("it works"), Verdict::Done);
     let deleted = scene.with_rule(2, json!({}));
     let job = scene.claim(&deleted);
     scene.store.delete_rule(TENANT, deleted.id);
-    assert_eq!(scene.evaluator.run(&job).await.expect("it works"), Worked::Settle(Settlement::Complete));
+    assert_eq!(scene.evaluator.tick(&job).await.expect("it works"), Verdict::Done);
     let odd = LeasedJob { unique_key: None, ..job };
-    let worked = scene.evaluator.run(&odd).await.expect("it works");
-    assert!(matches!(worked, Worked::Settle(Settlement::Bury { .. })));
+    let worked = scene.evaluator.tick(&odd).await.expect("it works");
+    assert!(matches!(worked, Verdict::Bury { .. }));
 }
 
 #[tokio::test]
@@ -113,7 +115,7 @@ async fn an_alert_is_raised_with_examples_in_what_is_kept_and_said() {
         scene.happens(secs, "pay").await;
     }
     scene.happens(-40, "shop").await;
-    assert_eq!(scene.evaluator.run(&scene.claim(&rule)).await.expect("it works"), Worked::Settled);
+    assert_eq!(scene.evaluator.tick(&scene.claim(&rule)).await.expect("it works"), Verdict::SettledAlready);
     let alerts = scene.store.alerts(rule.id);
     let sample = |at: usize| alerts[at].trigger_data["events_sample"].as_array().map(Vec::len);
     assert_eq!((sample(0), sample(1)), (Some(5), Some(1)));
@@ -177,8 +179,8 @@ async fn ticks_that_were_missed_are_caught_up_one_by_one() {
     for _ in 0..=5 {
         let now = NOW.plus_secs(3_600);
         let job = scene.store.claim(TENANT, rule.id, now, now.plus_secs(60)).expect("it is due");
-        if let Worked::Settle(settlement) = scene.evaluator.run(&job).await.expect("it works") {
-            scene.store.settle(job.lease, &settlement, now);
+        if let Verdict::Again { due_at } = scene.evaluator.tick(&job).await.expect("it works") {
+            scene.store.settle(job.lease, &Settlement::Again { due_at }, now);
         }
     }
     let alerts = scene.store.alerts(rule.id);
@@ -206,4 +208,56 @@ async fn a_backtest_over_a_long_time_looks_less_often() {
     let found = look(&rule(TENANT, 1, p95).definition, 30).await;
     assert!(found.ticks <= 200, "each is a question of its own: {found:?}");
     assert!(backtest(&*scene.store, TENANT, &definition, NOW, NOW, &*scene.ids).await.is_err());
+}
+
+/// A store that fails to commit like this.
+struct Failing(Arc<MemoryAlerts>, fn() -> StoreError);
+
+#[async_trait]
+impl AlertStore for Failing {
+    async fn load(
+        &self,
+        tenant: TenantId,
+        rule: RuleId,
+        at: Timestamp,
+    ) -> Result<Option<RuleState>, StoreError> {
+        self.0.load(tenant, rule, at).await
+    }
+
+    async fn active_rules(&self, tenant: TenantId) -> Result<Vec<RuleId>, StoreError> {
+        self.0.active_rules(tenant).await
+    }
+
+    async fn observe(&self, tenant: TenantId, query: &ObservationQuery) -> Result<Observed, StoreError> {
+        self.0.observe(tenant, query).await
+    }
+
+    async fn examples(&self, tenant: TenantId, query: &ExampleQuery) -> Result<Vec<Example>, StoreError> {
+        self.0.examples(tenant, query).await
+    }
+
+    async fn series(&self, tenant: TenantId, query: &SeriesQuery) -> Result<Vec<Portion>, StoreError> {
+        self.0.series(tenant, query).await
+    }
+
+    async fn commit(&self, _: &Evaluation, _: Timestamp) -> Result<Committed, StoreError> {
+        Err(self.1())
+    }
+}
+
+#[tokio::test]
+async fn a_job_is_tried_again_and_never_given_up_when_the_store_fails() {
+    let unavailable: fn() -> StoreError = || StoreError::Unavailable("away".into());
+    let unknown: fn() -> StoreError = || StoreError::OutcomeUnknown("cut off".into());
+    for (failure, expected) in
+        [(unavailable, Verdict::retry("the store is unavailable")), (unknown, Verdict::SettledAlready)]
+    {
+        let scene = Scene::new();
+        let rule = scene.with_rule(1, json!({"condition": {"type": "match"}}));
+        scene.happens(-30, "pay").await;
+        let store = Arc::new(Failing(scene.store.clone(), failure));
+        let evaluator = Evaluator::new(store, scene.clock.clone(), scene.ids.clone(), Settings::default());
+        assert_eq!(evaluator.run(&scene.claim(&rule)).await, expected);
+    }
+    assert_eq!(job_settings().max_attempts, u32::MAX);
 }

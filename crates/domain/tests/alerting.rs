@@ -4,8 +4,8 @@ use pulsestream_domain::{
     Timestamp,
     alerting::{
         Action, Aggregate, Alert, AlertId, AlertSeverity, AlertStatus, Channel, ChannelDraft, ChannelId,
-        ChannelKind, ChannelRef, Condition, Definition, Destination, Labels, Matcher, Metric, RuleId,
-        Silence, SilenceDraft, SilenceId, TimelineKind, resolve,
+        ChannelKind, ChannelRef, Condition, Definition, Destination, Facts, Labels, Matcher, Metric, Rule,
+        RuleId, Silence, SilenceDraft, SilenceId, TimelineKind, resolve,
     },
     event::{EventType, FieldError},
     tenant::TenantId,
@@ -487,4 +487,25 @@ fn everything_wrong_with_a_silence_is_named() {
     ] {
         assert_eq!(codes(parse(&body)), one(pointer, code), "{body}");
     }
+}
+
+#[test]
+fn what_a_delivery_says_reads_back_from_its_text() {
+    let rule = Rule {
+        tenant_id: TENANT,
+        id: RuleId(Uuid::from_u128(7)),
+        revision: 0,
+        definition: parsed(&rule_json(json!({"description": "d"}))).expect("valid"),
+        created_at: NOW,
+        updated_at: NOW,
+        last_triggered_at: None,
+        total_triggers: 0,
+    };
+    let alerts: Vec<Alert> = (0..52)
+        .map(|number| Alert { value: Some(0.1 + f64::from(number)), ..alert(AlertStatus::Active) })
+        .collect();
+    let facts = Facts::of(&rule, &alerts.iter().collect::<Vec<_>>());
+    assert_eq!((facts.alerts.len(), facts.truncated_alerts), (50, 2));
+    let text = serde_json::to_string(&facts).expect("it serializes");
+    assert_eq!(serde_json::from_str::<Facts>(&text).expect("it reads back"), facts);
 }

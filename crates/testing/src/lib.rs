@@ -2,11 +2,10 @@
 //!
 //! | module | holds | feature |
 //! |---|---|---|
-//! | [`alerts`] | rules and alerts without a database, and what a store of them has to do | |
 //! | [`builders`] | tenants and events for tests that care about one thing of them | |
 //! | [`clock`] | a clock that moves when told, ids that can be foretold | |
 //! | [`contract`] | what every implementation of a port has to do, as assertions | |
-//! | [`memory`] | a store without a database: the model that the real ones are compared with | |
+//! | [`memory`] | a store and a queue without a database: the models that the real ones are compared with | |
 //! | `postgres`, `redis` | private servers that a test may stop, pause and restart | `servers` |
 //! | `databases`, `key_space` | a piece of a server that belongs to one test | `servers` |
 //! | `shared` | one server of each kind for all tests of a process | `servers` |
@@ -31,7 +30,6 @@
 //! Unix socket in a temporary directory, never on a port, and are gone together with the directory when
 //! the fixture is dropped and also when the test process is killed.
 
-pub mod alerts;
 pub mod builders;
 pub mod clock;
 pub mod contract;

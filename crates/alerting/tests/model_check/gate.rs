@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicI64, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering},
     },
     task::{Context, Poll, Waker},
 };
@@ -21,7 +21,7 @@ use pulsestream_domain::{
     ports::{AlertStore, Clock as _, StoreError},
     tenant::TenantId,
 };
-use pulsestream_testing::{alerts::MemoryAlerts, clock::FakeClock};
+use pulsestream_testing::{clock::FakeClock, memory::MemoryAlerts};
 
 /// The ticks that were done, in order, and when their windows were looked at.
 pub(crate) type Done = Arc<Mutex<Vec<(Timestamp, Timestamp)>>>;
@@ -34,6 +34,7 @@ pub(crate) struct Gate {
     steps: AtomicU32,
     dies_at: u32,
     observed_at: AtomicI64,
+    lost: AtomicBool,
     done: Done,
 }
 
@@ -55,6 +56,7 @@ impl Gate {
             steps: AtomicU32::new(0),
             dies_at,
             observed_at: AtomicI64::new(0),
+            lost: AtomicBool::new(false),
             done: Arc::clone(done),
         })
     }
@@ -67,6 +69,11 @@ impl Gate {
             return Err(StoreError::Unavailable("the worker was killed".into()));
         }
         Ok(())
+    }
+
+    /// Whether a commit came too late.
+    pub(crate) fn has_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
     }
 
     fn note(&self, tick: Timestamp) {
@@ -127,8 +134,10 @@ impl AlertStore for Gate {
     async fn commit(&self, evaluation: &Evaluation, now: Timestamp) -> Result<Committed, StoreError> {
         self.step().await?;
         let committed = self.store.commit(evaluation, now).await?;
-        if committed == Committed::Committed {
-            self.note(evaluation.at);
+        match committed {
+            Committed::Committed => self.note(evaluation.at),
+            Committed::LeaseLost => self.lost.store(true, Ordering::Relaxed),
+            Committed::Changed => {}
         }
         self.step().await?;
         Ok(committed)

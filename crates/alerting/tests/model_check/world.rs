@@ -8,19 +8,20 @@ use std::{
 };
 
 use proptest::prelude::*;
-use pulsestream_alerting::{Episode, Evaluator, Settings, Worked, backtest};
+use pulsestream_alerting::{Episode, Evaluator, Settings, backtest};
 use pulsestream_domain::{
     Timestamp,
     alerting::{Alert, AlertStatus, FiringStatus, Rule, RuleId, TimelineKind},
     event::NewEvent,
-    job::{LeaseCheck, LeasedJob},
+    job::{LeaseCheck, LeasedJob, Settlement},
     ports::{Clock as _, EventStore as _, IdSource as _},
     tenant::TenantId,
 };
+use pulsestream_jobs::Verdict;
 use pulsestream_testing::{
-    alerts::MemoryAlerts,
     builders::{event, log_channel, rule},
     clock::{FakeClock, SequentialIds},
+    memory::MemoryAlerts,
 };
 use serde_json::json;
 
@@ -55,14 +56,15 @@ enum End {
 }
 
 async fn work(gate: &Gate, evaluator: &Evaluator, job: &LeasedJob) -> End {
-    match evaluator.run(job).await {
-        Ok(Worked::Settled) => End::Done,
-        Ok(Worked::LeaseLost) => End::Lost,
-        Ok(Worked::Settle(settlement)) => match gate.settle(job, &settlement).await {
-            Ok(LeaseCheck::Held) => End::Done,
-            Ok(LeaseCheck::Lost) => End::Lost,
-            Err(_) => End::Died,
-        },
+    let settlement = match evaluator.tick(job).await {
+        Ok(Verdict::SettledAlready) => return if gate.has_lost() { End::Lost } else { End::Done },
+        Ok(Verdict::Again { due_at }) => Settlement::Again { due_at },
+        Ok(verdict) => panic!("the rule is always there, and nobody else changes it: {verdict:?}"),
+        Err(_) => return End::Died,
+    };
+    match gate.settle(job, &settlement).await {
+        Ok(LeaseCheck::Held) => End::Done,
+        Ok(LeaseCheck::Lost) => End::Lost,
         Err(_) => End::Died,
     }
 }

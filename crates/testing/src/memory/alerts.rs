@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use async_trait::async_trait;
@@ -18,8 +18,7 @@ use pulsestream_domain::{
     tenant::TenantId,
 };
 
-use super::observe;
-use crate::memory::MemoryStore;
+use super::{MemoryStore, lock, observe};
 
 /// Keeps rules, alerts and the jobs of evaluations in lists, beside a [`MemoryStore`] that has the events.
 #[derive(Default)]
@@ -169,7 +168,7 @@ impl MemoryAlerts {
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.kept)
     }
 }
 

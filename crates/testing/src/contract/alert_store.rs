@@ -18,12 +18,14 @@ use pulsestream_domain::{
 use serde_json::json;
 use uuid::Uuid;
 
-use super::MemoryAlerts;
-use crate::builders::{event, log_channel, rule, tenant};
+use crate::{
+    builders::{event, log_channel, rule, tenant},
+    memory::MemoryAlerts,
+};
 
 /// A store under test, with what the port itself has no verbs for.
 #[async_trait]
-pub trait Fixture: Send + Sync {
+pub trait AlertFixture: Send + Sync {
     /// The store.
     fn store(&self) -> &dyn AlertStore;
     /// Stores events, of which it has none with these ids.
@@ -59,7 +61,7 @@ pub trait Fixture: Send + Sync {
 ///
 /// # Panics
 /// When the store breaks the contract.
-pub async fn alert_store(fixture: &dyn Fixture) {
+pub async fn alert_store(fixture: &dyn AlertFixture) {
     let (one, two) = (tenant(911).id, tenant(912).id);
     events_are_looked_at_by_group_and_window(fixture, one, two).await;
     every_measure_is_measured(fixture, one).await;
@@ -133,7 +135,7 @@ fn filter(pairs: &[(&str, &str)]) -> Filter {
     parse_filter(Parameters::new(pairs)).expect("a valid filter")
 }
 
-async fn observed(fixture: &dyn Fixture, tenant_id: TenantId, query: &ObservationQuery) -> Observed {
+async fn observed(fixture: &dyn AlertFixture, tenant_id: TenantId, query: &ObservationQuery) -> Observed {
     fixture.store().observe(tenant_id, query).await.expect("the store works")
 }
 
@@ -142,7 +144,7 @@ fn counts(observed: &Observed) -> Vec<(Labels, u64, u64)> {
     observed.groups.iter().map(counts).collect()
 }
 
-async fn events_are_looked_at_by_group_and_window(fixture: &dyn Fixture, one: TenantId, two: TenantId) {
+async fn events_are_looked_at_by_group_and_window(fixture: &dyn AlertFixture, one: TenantId, two: TenantId) {
     let nothing = observed(fixture, one, &query(&[], None)).await;
     assert_eq!(nothing.groups.len(), 1, "without groups there is always one");
     assert_eq!(
@@ -190,7 +192,7 @@ async fn events_are_looked_at_by_group_and_window(fixture: &dyn Fixture, one: Te
     assert_eq!(absent, [(labels(&[("tags.no\"such'tag", ""), ("user_id", "")]), 5, 0)]);
 }
 
-async fn every_measure_is_measured(fixture: &dyn Fixture, tenant_id: TenantId) {
+async fn every_measure_is_measured(fixture: &dyn AlertFixture, tenant_id: TenantId) {
     let number = |field, aggregate| Some(Measure::Aggregate { field, aggregate });
     let duration = |aggregate| number(NumberField::DurationMs, aggregate);
     for (measure, of_a, of_b) in [
@@ -224,7 +226,7 @@ async fn every_measure_is_measured(fixture: &dyn Fixture, tenant_id: TenantId) {
     assert_eq!(observed(fixture, tenant_id, &before).await.groups[0].earlier.measured, Some(80.0));
 }
 
-async fn the_largest_groups_are_told_of(fixture: &dyn Fixture, tenant_id: TenantId) {
+async fn the_largest_groups_are_told_of(fixture: &dyn AlertFixture, tenant_id: TenantId) {
     let mut asked = query(&["service"], None);
     asked.earlier = Some(Span { from: at(-100), to: at(0) });
     assert!(!observed(fixture, tenant_id, &asked).await.is_truncated);
@@ -237,7 +239,7 @@ async fn the_largest_groups_are_told_of(fixture: &dyn Fixture, tenant_id: Tenant
     assert!(!observed(fixture, tenant_id, &asked).await.is_truncated);
 }
 
-async fn examples_are_the_newest(fixture: &dyn Fixture, tenant_id: TenantId) {
+async fn examples_are_the_newest(fixture: &dyn AlertFixture, tenant_id: TenantId) {
     let mut asked = ExampleQuery {
         filter: Filter::default(),
         group_by: vec![
@@ -260,7 +262,7 @@ async fn examples_are_the_newest(fixture: &dyn Fixture, tenant_id: TenantId) {
     assert_eq!(ids, ["alerts-6", "alerts-5", "alerts-4", "alerts-3", "alerts-2"]);
 }
 
-async fn steps_add_up(fixture: &dyn Fixture, tenant_id: TenantId) {
+async fn steps_add_up(fixture: &dyn AlertFixture, tenant_id: TenantId) {
     let mut asked = SeriesQuery {
         filter: Filter::default(),
         group_by: vec!["service".parse().expect("a group field")],
@@ -330,15 +332,15 @@ fn evaluation(rule: &Rule, revision: i64, transition: Transition) -> Evaluation 
     Evaluation { tenant_id: rule.tenant_id, rule_id: rule.id, revision, at: at(0), transition, settlement }
 }
 
-async fn revision(fixture: &dyn Fixture, rule: &Rule) -> i64 {
+async fn revision(fixture: &dyn AlertFixture, rule: &Rule) -> i64 {
     fixture.rule(rule.tenant_id, rule.id).await.expect("the rule is there").revision
 }
 
-async fn commit(fixture: &dyn Fixture, evaluation: &Evaluation, secs: i64) -> Committed {
+async fn commit(fixture: &dyn AlertFixture, evaluation: &Evaluation, secs: i64) -> Committed {
     fixture.store().commit(evaluation, at(secs)).await.expect("the store works")
 }
 
-async fn a_state_is_all_that_counts(fixture: &dyn Fixture, one: TenantId, two: TenantId) {
+async fn a_state_is_all_that_counts(fixture: &dyn AlertFixture, one: TenantId, two: TenantId) {
     let store = fixture.store();
     let known = rule(one, 9_001, json!({"group_by": ["service"], "cooldown_minutes": 10, "for": "1m"}));
     let other = rule(one, 9_002, json!({"is_active": false}));
@@ -390,7 +392,7 @@ async fn a_state_is_all_that_counts(fixture: &dyn Fixture, one: TenantId, two: T
     assert_eq!(state.silences, [silence(9_201, one, 1)]);
 }
 
-async fn an_evaluation_is_stored_whole_or_not_at_all(fixture: &dyn Fixture, tenant_id: TenantId) {
+async fn an_evaluation_is_stored_whole_or_not_at_all(fixture: &dyn AlertFixture, tenant_id: TenantId) {
     let known = rule(tenant_id, 9_011, json!({"group_by": ["service"]}));
     let channel = log_channel(tenant_id, 9_111);
     fixture.add_rule(&known, at(0)).await;
@@ -499,7 +501,7 @@ async fn an_evaluation_is_stored_whole_or_not_at_all(fixture: &dyn Fixture, tena
 }
 
 #[async_trait]
-impl Fixture for MemoryAlerts {
+impl AlertFixture for MemoryAlerts {
     fn store(&self) -> &dyn AlertStore {
         self
     }
