@@ -20,6 +20,7 @@ mod m20261122_000001_create_tenants;
 mod m20261122_000002_create_api_keys;
 mod m20261122_000003_create_events;
 mod m20261122_000004_create_secrets;
+mod m20261122_000005_create_jobs;
 
 use sea_orm_migration::{
     prelude::*,
@@ -41,6 +42,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000002_create_api_keys::Migration),
             Box::new(m20261122_000003_create_events::Migration),
             Box::new(m20261122_000004_create_secrets::Migration),
+            Box::new(m20261122_000005_create_jobs::Migration),
         ]
     }
 }

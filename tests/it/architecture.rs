@@ -9,12 +9,14 @@ use pulsestream_tests::{Trial, once};
 use serde_json::Value;
 
 /// What each package may depend on, of this workspace. A new arrow is a decision: it is added here.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("domain", &[]),
     ("migration", &[]),
     ("notification", &["domain"]),
     ("rate-limit", &["domain"]),
     ("storage", &["domain", "migration"]),
+    ("alerting", &["domain", "jobs"]),
+    ("jobs", &["domain"]),
     ("ingestion", &["domain", "rate-limit"]),
     ("api", &["domain", "ingestion", "rate-limit", "storage"]),
     ("server", &["api", "domain", "ingestion", "migration", "rate-limit", "storage"]),

@@ -9,13 +9,17 @@
 //! | [`event`] | what a client may send, the rules it is held to, and what is stored |
 //! | [`search`] | one query language for search, export and live streams, with its cursor |
 //! | [`tenant`] | whose events they are, and how many per minute |
+//! | [`alerting`] | rules, alerts, silences, channels and deliveries, and what an evaluation may change |
+//! | [`job`] | work to be done later, and the lease under which it is done |
 //! | [`api_key`] | the format of a key, what is kept of it, what it may do |
-//! | [`ports`] | where events become durable, what time it is |
+//! | [`ports`] | where events and jobs become durable, what time it is |
 //!
 //! What it deliberately lacks: SQL, HTTP, JSON of whole answers. Those live in `storage` and `api`.
 
+pub mod alerting;
 pub mod api_key;
 pub mod event;
+pub mod job;
 pub mod ports;
 pub mod search;
 pub mod tenant;

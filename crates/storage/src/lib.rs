@@ -22,7 +22,9 @@
 //!   [`StoreError`](pulsestream_domain::ports::StoreError).
 //! - **Every call ends.** The database has a limit for each statement, and this crate one for the database.
 //! - **No tenant sees another.** Every query of events takes a tenant; the few that look at all of them are
-//!   in the module `across_tenants`.
+//!   in the modules `across_tenants`.
+//! - **A late worker changes nothing.** What is done under the lease of a job is conditional on it, in the
+//!   same statement.
 //!
 //! # Decisions
 //!
@@ -33,7 +35,8 @@
 //! - Words and tags are cut in `domain`, so both databases index the same terms: PostgreSQL as a `tsvector`
 //!   with a GIN index, SQLite in an FTS5 table. A term starts with a piece of its tenant's id; the tenant id
 //!   is compared as well.
-//! - `SeaORM` does everything but the appending of events, which is one prepared statement per group.
+//! - `SeaORM` does everything but the appending of events, which is one prepared statement per group, and
+//!   what is done with many jobs at once.
 //!
 //! # What it deliberately lacks
 //!
@@ -49,6 +52,7 @@ mod connect;
 mod entity;
 mod error;
 mod events;
+mod jobs;
 mod keys;
 mod open;
 mod row;

@@ -7,7 +7,7 @@ use sea_orm::{
     ConnAcquireErr, ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
     SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
 };
-use tokio::time::timeout;
+use tokio::{sync::Notify, time::timeout};
 
 use crate::{
     append::Appender,
@@ -22,6 +22,8 @@ use crate::{
 pub struct Store {
     pub(crate) connections: Connections,
     pub(crate) appender: Appender,
+    /// Told when this process has enqueued a job.
+    pub(crate) jobs_enqueued: Arc<Notify>,
 }
 
 /// Which kind of database a store is.
@@ -53,14 +55,18 @@ impl Store {
         match settings.url.split(':').next() {
             Some("postgres" | "postgresql") => {
                 let (connections, postgres) = open_postgres(settings).await?;
-                Ok(Self { connections, appender: Appender::Postgres(Arc::new(postgres)) })
+                Ok(Self::of(connections, Appender::Postgres(Arc::new(postgres))))
             }
             Some("sqlite") => {
                 let (connections, sqlite) = open_sqlite(settings).await?;
-                Ok(Self { connections, appender: Appender::Sqlite(sqlite) })
+                Ok(Self::of(connections, Appender::Sqlite(sqlite)))
             }
             _ => Err(OpenError::UnknownScheme),
         }
+    }
+
+    fn of(connections: Connections, appender: Appender) -> Self {
+        Self { connections, appender, jobs_enqueued: Arc::default() }
     }
 
     /// Which kind of database it is.

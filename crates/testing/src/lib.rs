@@ -5,7 +5,7 @@
 //! | [`builders`] | tenants and events for tests that care about one thing of them | |
 //! | [`clock`] | a clock that moves when told, ids that can be foretold | |
 //! | [`contract`] | what every implementation of a port has to do, as assertions | |
-//! | [`memory`] | a store without a database: the model that the real ones are compared with | |
+//! | [`memory`] | a store and a queue without a database: the models that the real ones are compared with | |
 //! | `postgres`, `redis` | private servers that a test may stop, pause and restart | `servers` |
 //! | `databases`, `key_space` | a piece of a server that belongs to one test | `servers` |
 //! | `shared` | one server of each kind for all tests of a process | `servers` |

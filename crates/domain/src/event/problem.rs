@@ -79,6 +79,11 @@ reasons! {
     BadCursor = "bad_cursor", "is not a cursor of this search";
     BadParameter = "bad_parameter", "is not valid";
     UnknownField = "unknown_field", "is not known here";
+    BadDuration = "bad_duration", "must be whole seconds, or a number with s, m, h or d behind it";
+    BadRecipient = "bad_recipient", "must be one e-mail address";
+    BadWebhookUrl = "bad_webhook_url", "must be an http or https address with a host and without a password";
+    ControlCharacter = "control_character", "must not hold control characters";
+    UnknownPlaceholder = "unknown_placeholder", "names a placeholder that does not exist";
     NotStorable = "not_storable", "can't be stored";
     EventIdConflict = "event_id_conflict", "is the id of a stored event with other content";
 }

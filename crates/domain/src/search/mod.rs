@@ -9,7 +9,7 @@ mod parse;
 mod pattern;
 
 pub use cursor::{CursorKey, Position};
-pub use parse::{Parameters, parse};
+pub use parse::{Parameters, parse, parse_filter};
 pub use pattern::Pattern;
 
 use std::ops::RangeInclusive;

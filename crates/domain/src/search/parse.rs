@@ -118,6 +118,19 @@ pub fn parse(
     Ok(Query { filter, order, limit, offset, after, fingerprint })
 }
 
+/// Parses the conditions of a search alone: what a saved search keeps.
+///
+/// # Errors
+/// Every parameter that is no condition, given twice, or has a bad value.
+pub fn parse_filter(parameters: Parameters) -> Result<Filter, Vec<FieldError>> {
+    let mut reader = Reader { parameters, errors: Vec::new() };
+    let filter = reader.filter();
+    for (name, _) in reader.parameters.0 {
+        reader.errors.push(FieldError::new(format!("/{name}"), Reason::UnknownField));
+    }
+    if reader.errors.is_empty() { Ok(filter) } else { Err(reader.errors) }
+}
+
 struct Reader {
     parameters: Parameters,
     errors: Vec<FieldError>,

@@ -3,5 +3,6 @@
 
 pub(crate) mod api_keys;
 pub(crate) mod events;
+pub(crate) mod jobs;
 pub(crate) mod secrets;
 pub(crate) mod tenants;

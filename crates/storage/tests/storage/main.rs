@@ -8,6 +8,7 @@ mod both_alike;
 mod concurrency;
 mod events;
 mod figures;
+mod jobs;
 mod keys;
 mod opening;
 mod outages;

@@ -1,5 +1,8 @@
 //! What every implementation of a port has to do, as assertions.
 
+mod alert_store;
+mod job_queue;
+
 use pulsestream_domain::{
     Timestamp,
     event::{EventId, NewEvent},
@@ -8,6 +11,9 @@ use pulsestream_domain::{
 };
 use serde_json::json;
 use uuid::Uuid;
+
+pub use alert_store::{AlertFixture, alert_store};
+pub use job_queue::job_queue;
 
 use crate::builders::{event, tenant};
 
@@ -84,11 +90,15 @@ async fn answers_nothing_for_nothing(store: &dyn EventStore, tenant_id: TenantId
 
 #[cfg(test)]
 mod tests {
-    use crate::memory::MemoryStore;
+    use crate::memory::{MemoryQueue, MemoryStore};
 
     #[test]
     fn the_memory_store_keeps_the_contract() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         runtime.block_on(super::event_store(&MemoryStore::default()));
+    }
+    #[tokio::test]
+    async fn the_memory_queue_keeps_the_contract() {
+        super::job_queue(&MemoryQueue::default()).await;
     }
 }

@@ -1,4 +1,8 @@
-//! A store without a database: the model that the real ones are compared with.
+//! Stores and a queue without a database: the models that the real ones are compared with.
+
+mod alerts;
+mod jobs;
+mod observe;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,6 +13,9 @@ use pulsestream_domain::{
     search::{EXACT_TOTAL, Order, Page, Position, Query},
     tenant::TenantId,
 };
+
+pub use alerts::MemoryAlerts;
+pub use jobs::MemoryQueue;
 
 /// Keeps events in a list, and does everything the plain way.
 ///

@@ -1,0 +1,203 @@
+//! What looks at the jobs of all tenants: who works does so for everybody.
+
+use pulsestream_domain::{
+    Timestamp,
+    job::{Demand, LeasedJob, Priority, QueueFigures},
+    ports::StoreError,
+    tenant::TenantId,
+};
+use sea_orm::{ConnectionTrait as _, DbErr, FromQueryResult, QueryResult};
+use serde_json::{Value, json};
+
+use super::{lists::hex, read::leased};
+use crate::{Database, Store, entity::jobs::Model, error::UnreadableRow, row};
+
+/// In the order they are taken.
+const PRIORITIES: [Priority; 3] = [Priority::High, Priority::Normal, Priority::Low];
+
+/// The expression and the conditions have to be those of the index, word for word.
+const IS_ANY_DUE: &str = "
+SELECT 1 FROM json_each($1) AS wanted, (SELECT 0 AS number UNION SELECT 1 UNION SELECT 2) AS level
+WHERE EXISTS (
+    SELECT 1 FROM jobs
+    WHERE kind = wanted.value AND priority = level.number AND dead_at IS NULL
+      AND coalesce(lease_until, run_at) <= $2)
+LIMIT 1";
+
+const FIGURES: &str = "
+SELECT kind,
+    count(*) FILTER (WHERE dead_at IS NULL AND coalesce(lease_until, run_at) <= $1) AS due,
+    count(*) FILTER (WHERE dead_at IS NULL AND lease_until IS NULL AND run_at > $1) AS scheduled,
+    count(*) FILTER (WHERE dead_at IS NULL AND lease_until > $1) AS leased,
+    count(dead_at) AS dead,
+    min(run_at) FILTER (WHERE dead_at IS NULL AND coalesce(lease_until, run_at) <= $1) AS oldest_due
+FROM jobs GROUP BY kind ORDER BY kind";
+
+#[derive(FromQueryResult)]
+struct Figures {
+    kind: String,
+    due: i64,
+    scheduled: i64,
+    leased: i64,
+    dead: i64,
+    oldest_due: Option<i64>,
+}
+
+impl Store {
+    /// See [`JobQueue::claim`](pulsestream_domain::ports::JobQueue::claim).
+    pub(super) async fn claim_jobs(
+        &self,
+        demands: &[Demand],
+        lease_until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<LeasedJob>, StoreError> {
+        let demands: Vec<&Demand> = demands.iter().filter(|demand| demand.room > 0).collect();
+        if demands.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (until, now) = (lease_until.as_micros(), now.as_micros());
+        let rows = match self.database() {
+            Database::Postgres => self.change(self.claim_on_postgres(&demands, until, now)).await?,
+            // Looking costs the one writer nothing, and most looks find nothing.
+            Database::Sqlite if !self.is_any_due(&demands, now).await? => Vec::new(),
+            Database::Sqlite => self.change(self.claim_on_sqlite(&demands, until, now)).await?,
+        };
+        Ok(rows.into_iter().map(leased).collect::<Result<_, _>>()?)
+    }
+
+    /// See [`JobQueue::figures`](pulsestream_domain::ports::JobQueue::figures).
+    pub(super) async fn job_figures(&self, now: Timestamp) -> Result<Vec<QueueFigures>, StoreError> {
+        let statement = self.sql(FIGURES, [now.as_micros().into()]);
+        let rows = self
+            .read(async {
+                let rows = self.connections.queries.query_all_raw(statement).await?;
+                rows.iter().map(|row| Figures::from_query_result(row, "")).collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        Ok(rows.into_iter().map(queue_figures).collect::<Result<_, _>>()?)
+    }
+
+    async fn claim_on_postgres(
+        &self,
+        demands: &[&Demand],
+        until: i64,
+        now: i64,
+    ) -> Result<Vec<Model>, DbErr> {
+        let has_sated = demands.iter().any(|demand| !demand.sated.is_empty());
+        let wanted = |demand: &&Demand| json!({"kind": demand.kind.as_str(), "room": demand.room, "sated": hexes(&demand.sated)});
+        let list = Value::Array(demands.iter().map(wanted).collect()).to_string();
+        let statement = self.sql(&postgres_claim(has_sated), [list.into(), now.into(), until.into()]);
+        models(&self.connections.changes.query_all_raw(statement).await?)
+    }
+
+    async fn is_any_due(&self, demands: &[&Demand], now: i64) -> Result<bool, StoreError> {
+        let kinds: Vec<&str> = demands.iter().map(|demand| demand.kind.as_str()).collect();
+        let statement = self.sql(IS_ANY_DUE, [json!(kinds).to_string().into(), now.into()]);
+        Ok(self.read(self.connections.lookups.query_one_raw(statement)).await?.is_some())
+    }
+
+    async fn claim_on_sqlite(&self, demands: &[&Demand], until: i64, now: i64) -> Result<Vec<Model>, DbErr> {
+        let transaction = self.begin().await?;
+        let mut claimed = Vec::new();
+        for demand in demands {
+            let sated = json!(hexes(&demand.sated)).to_string();
+            let mut room = i64::from(demand.room);
+            for (priority, are_sated) in passes(!demand.sated.is_empty()) {
+                let values = [
+                    until.into(),
+                    demand.kind.as_str().into(),
+                    priority.as_number().into(),
+                    now.into(),
+                    sated.as_str().into(),
+                    room.into(),
+                ];
+                let rows = transaction.query_all_raw(self.sql(&sqlite_claim(are_sated), values)).await?;
+                claimed.extend(models(&rows)?);
+                room -= rows.len() as i64;
+                if room == 0 {
+                    break;
+                }
+            }
+        }
+        transaction.commit().await?;
+        Ok(claimed)
+    }
+}
+
+/// Tenants that are not sated come first, whatever the priority: else one tenant's urgent jobs could hold up
+/// everybody.
+fn passes(has_sated: bool) -> impl Iterator<Item = (Priority, bool)> {
+    let groups: &[bool] = if has_sated { &[false, true] } else { &[false] };
+    groups.iter().flat_map(|are_sated| PRIORITIES.map(|priority| (priority, *are_sated)))
+}
+
+/// One statement for all kinds, in which each pass takes what the ones before it left room for.
+///
+/// A pass per priority, so that the index leads right to what is due: with one range over all priorities it
+/// would lead past every job that is scheduled for later.
+fn postgres_claim(has_sated: bool) -> String {
+    let mut text = "WITH wanted AS (
+            SELECT * FROM jsonb_to_recordset($1::jsonb) AS wanted (kind text, room bigint, sated uuid[]))"
+        .to_owned();
+    let mut picked = Vec::new();
+    for (pass, (priority, are_sated)) in passes(has_sated).enumerate() {
+        let taken: String = (0..pass)
+            .map(|pass| {
+                format!(" - (SELECT count(*) FROM pass_{pass} AS before WHERE before.kind = wanted.kind)")
+            })
+            .collect();
+        text += &format!(
+            ", pass_{pass} AS (
+                SELECT pick.* FROM wanted CROSS JOIN LATERAL (
+                    SELECT kind, tenant_id, id FROM jobs
+                    WHERE kind = wanted.kind AND priority = {} AND dead_at IS NULL
+                      AND coalesce(lease_until, run_at) <= $2
+                      AND {}(tenant_id = ANY (wanted.sated))
+                    ORDER BY coalesce(lease_until, run_at)
+                    LIMIT wanted.room{taken}
+                    FOR UPDATE SKIP LOCKED) AS pick)",
+            priority.as_number(),
+            if are_sated { "" } else { "NOT " },
+        );
+        picked.push(format!("SELECT tenant_id, id FROM pass_{pass}"));
+    }
+    text + &format!(
+        " UPDATE jobs SET token = token + 1, attempts = attempts + 1, lease_until = $3
+          FROM ({}) AS picked WHERE jobs.tenant_id = picked.tenant_id AND jobs.id = picked.id
+          RETURNING jobs.*",
+        picked.join(" UNION ALL ")
+    )
+}
+
+fn sqlite_claim(are_sated: bool) -> String {
+    format!(
+        "UPDATE jobs SET token = token + 1, attempts = attempts + 1, lease_until = $1
+         WHERE (tenant_id, id) IN (
+             SELECT tenant_id, id FROM jobs
+             WHERE kind = $2 AND priority = $3 AND dead_at IS NULL AND coalesce(lease_until, run_at) <= $4
+               AND tenant_id {} (SELECT unhex(value) FROM json_each($5))
+             ORDER BY coalesce(lease_until, run_at) LIMIT $6)
+         RETURNING *",
+        if are_sated { "IN" } else { "NOT IN" }
+    )
+}
+
+fn hexes(tenants: &[TenantId]) -> Vec<String> {
+    tenants.iter().map(|TenantId(id)| hex(*id)).collect()
+}
+
+fn models(rows: &[QueryResult]) -> Result<Vec<Model>, DbErr> {
+    rows.iter().map(|row| Model::from_query_result(row, "")).collect()
+}
+
+fn queue_figures(figures: Figures) -> Result<QueueFigures, UnreadableRow> {
+    let unreadable = || UnreadableRow { table: "jobs", column: "kind", row: figures.kind.clone() };
+    Ok(QueueFigures {
+        kind: row::parsed(&figures.kind).ok_or_else(unreadable)?,
+        due: row::count(figures.due),
+        scheduled: row::count(figures.scheduled),
+        leased: row::count(figures.leased),
+        dead: row::count(figures.dead),
+        oldest_due: figures.oldest_due.map(Timestamp::from_micros),
+    })
+}

@@ -1,0 +1,139 @@
+//! The queue of jobs.
+//!
+//! Everything that is conditional on a lease says so in its own statement (`token`, `lease_until`), so that
+//! no reading before it can be out of date. Lists of any length are bound as one JSON text: one statement,
+//! prepared once, on either database.
+//!
+//! Other modules enqueue and settle in transactions of their own with [`insert_in`], [`settle_in`],
+//! [`reschedule_in`] and [`cancel_in`]: an effect, the job that follows from it and the completion of the job
+//! that caused it are then one commit. Who enqueued that way calls [`Store::jobs_were_enqueued`] after it.
+
+mod across_tenants;
+mod dead;
+mod insert;
+mod keyed;
+mod lists;
+mod read;
+mod settle;
+
+use async_trait::async_trait;
+use pulsestream_domain::{
+    Timestamp,
+    job::{
+        DeadJob, DeadJobs, Demand, Enqueued, JobId, JobKind, Lease, LeaseCheck, LeasedJob, NewJob,
+        QueueFigures, Replayed, Settlement,
+    },
+    ports::{JobQueue, StoreError},
+    tenant::TenantId,
+};
+
+pub(crate) use insert::insert_in;
+pub(crate) use keyed::{cancel_in, reschedule_in};
+pub(crate) use settle::settle_in;
+
+use crate::Store;
+
+impl Store {
+    /// Wakes those of this process who claim jobs. Call it after the commit: before it, there is nothing to
+    /// claim.
+    pub(crate) fn jobs_were_enqueued(&self) {
+        self.jobs_enqueued.notify_one();
+    }
+}
+
+#[async_trait]
+impl JobQueue for Store {
+    async fn enqueue(&self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError> {
+        let enqueued = self.change(insert_in(&self.connections.changes, jobs)).await?;
+        if enqueued.contains(&Enqueued::New) {
+            self.jobs_were_enqueued();
+        }
+        Ok(enqueued)
+    }
+
+    async fn claim(
+        &self,
+        demands: &[Demand],
+        lease_until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<LeasedJob>, StoreError> {
+        self.claim_jobs(demands, lease_until, now).await
+    }
+
+    async fn extend(
+        &self,
+        leases: &[Lease],
+        lease_until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<LeaseCheck>, StoreError> {
+        self.change(settle::extend(&self.connections.changes, leases, lease_until, now)).await
+    }
+
+    async fn settle(
+        &self,
+        settlements: &[(Lease, Settlement)],
+        now: Timestamp,
+    ) -> Result<Vec<LeaseCheck>, StoreError> {
+        let is_complete = |(_, settlement): &&(Lease, Settlement)| *settlement == Settlement::Complete;
+        let completed = settlements.iter().filter(is_complete).count();
+        self.change(async {
+            // All of them one statement: then that is the transaction.
+            if completed == 0 || completed == settlements.len() {
+                return settle_in(&self.connections.changes, settlements, now).await;
+            }
+            let transaction = self.begin().await?;
+            let checks = settle_in(&transaction, settlements, now).await?;
+            transaction.commit().await?;
+            Ok(checks)
+        })
+        .await
+    }
+
+    async fn reschedule(
+        &self,
+        tenant_id: TenantId,
+        kind: &JobKind,
+        unique_key: &str,
+        due_at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let changes = &self.connections.changes;
+        let found = self.change(reschedule_in(changes, tenant_id, kind, unique_key, due_at)).await?;
+        if found {
+            self.jobs_were_enqueued();
+        }
+        Ok(found)
+    }
+
+    async fn cancel(
+        &self,
+        tenant_id: TenantId,
+        kind: &JobKind,
+        unique_key: &str,
+    ) -> Result<bool, StoreError> {
+        self.change(cancel_in(&self.connections.changes, tenant_id, kind, unique_key)).await
+    }
+
+    async fn dead(&self, tenant_id: TenantId, which: &DeadJobs) -> Result<Vec<DeadJob>, StoreError> {
+        self.dead_jobs(tenant_id, which).await
+    }
+
+    async fn replay(&self, tenant_id: TenantId, id: JobId, now: Timestamp) -> Result<Replayed, StoreError> {
+        let replayed = self.change(dead::replay(&self.connections.changes, tenant_id, id, now)).await?;
+        if replayed == Replayed::Queued {
+            self.jobs_were_enqueued();
+        }
+        Ok(replayed)
+    }
+
+    async fn purge_dead(&self, tenant_id: TenantId, before: Timestamp) -> Result<u64, StoreError> {
+        self.change(dead::purge(&self.connections.changes, tenant_id, before)).await
+    }
+
+    async fn figures(&self, now: Timestamp) -> Result<Vec<QueueFigures>, StoreError> {
+        self.job_figures(now).await
+    }
+
+    async fn enqueued(&self) {
+        self.jobs_enqueued.notified().await;
+    }
+}
