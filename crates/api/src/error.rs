@@ -123,6 +123,11 @@ impl ApiError {
             Self::Store(error) => match &**error {
                 // Reads and deletes: an error in them is certain, whatever happened in the store.
                 StoreError::Unexpected(_) | StoreError::Unstorable(_) => internal(),
+                StoreError::TimedOut(_) => Problem::new(
+                    S::GATEWAY_TIMEOUT,
+                    "query_timeout",
+                    "the search took longer than it may and was given up; a shorter time range or more filters help",
+                ),
                 other => of_failure(Failure::from(other)),
             },
             Self::NoSuchEvent => Problem::new(S::NOT_FOUND, "not_found", "there is no such event"),
@@ -341,6 +346,7 @@ mod tests {
         for (error, expected) in [
             (StoreError::Unavailable(cause()), (503, "store_unavailable")),
             (StoreError::Busy(cause()), (503, "busy")),
+            (StoreError::TimedOut(cause()), (504, "query_timeout")),
             (StoreError::Full(cause()), (503, "store_full")),
             (StoreError::OutcomeUnknown(cause()), (503, "outcome_unknown")),
             (StoreError::Unstorable(cause()), (500, "internal")),
