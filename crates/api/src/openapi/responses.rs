@@ -63,6 +63,8 @@ problems! {
     SearchBodyProblems = [&BODY, &[UNAUTHENTICATED, INSUFFICIENT_SCOPE, INVALID, UNAVAILABLE, QUERY_TIMEOUT]];
     /// Of one stored event.
     EventProblems = [&[UNAUTHENTICATED, INSUFFICIENT_SCOPE, NOT_FOUND, UNAVAILABLE]];
+    /// Of one stored event that a parameter names.
+    EventQueryProblems = [&[UNAUTHENTICATED, INSUFFICIENT_SCOPE, NOT_FOUND, INVALID, UNAVAILABLE]];
 }
 
 fn problem(description: &str) -> RefOr<Response> {
