@@ -61,6 +61,8 @@ pub(crate) enum ApiError {
     },
     #[error("the address is too long")]
     UriTooLong,
+    #[error("the client's address has too many connections")]
+    TooManyConnections,
     #[error("too much is going on already")]
     Overloaded,
     #[error("a bug")]
@@ -140,6 +142,13 @@ impl ApiError {
             Self::UriTooLong => {
                 Problem::new(S::URI_TOO_LONG, "uri_too_long", "the address is longer than 8 KiB")
             }
+            Self::TooManyConnections => Problem::new(
+                S::SERVICE_UNAVAILABLE,
+                "too_many_connections",
+                "there are too many connections from this address; nothing was changed",
+            )
+            .with_retry_after(RetryAfter::Scattered)
+            .closing(),
             Self::Overloaded => of_failure(Failure::Overloaded),
             Self::Internal => internal(),
         }
@@ -389,6 +398,7 @@ mod tests {
             (ApiError::NoSuchRoute, (404, "not_found")),
             (ApiError::MethodNotAllowed { allow }, (405, "method_not_allowed")),
             (ApiError::UriTooLong, (414, "uri_too_long")),
+            (ApiError::TooManyConnections, (503, "too_many_connections")),
             (ApiError::Overloaded, (503, "overloaded")),
             (ApiError::Internal, (500, "internal")),
         ] {
