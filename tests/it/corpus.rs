@@ -41,7 +41,9 @@ pub(crate) fn trials() -> Vec<Trial> {
     let on_postgres = [Combination::POSTGRES, Combination::POSTGRES_REDIS];
     let name = "a_key_that_can_be_none_is_refused_without_asking_the_database";
     all.extend(trials::on(&on_postgres, "corpus", name, CAP, locked::mistyped_keys_need_no_database));
-    let name = "a_search_that_takes_too_long_is_given_up";
+    let name = "a_search_that_waits_for_a_lock_is_given_up";
     all.extend(trials::on(&on_postgres, "corpus", name, CAP, locked::a_blocked_search_is_given_up));
+    let name = "a_search_without_end_is_cancelled";
+    all.extend(trials::on_each_combination("corpus", name, CAP, locked::a_search_without_end_is_cancelled));
     all
 }

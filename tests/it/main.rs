@@ -9,6 +9,7 @@ mod batches;
 mod corpus;
 mod crashes;
 mod credentials;
+mod edge;
 mod idempotency;
 mod limits;
 mod overload;
@@ -49,6 +50,7 @@ fn all() -> Vec<Trial> {
         crashes::trials(),
         redis_away::trials(),
         overload::trials(),
+        edge::trials(),
         shutdown::trials(),
         startup::trials(),
         access_log::trials(),

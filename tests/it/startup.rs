@@ -122,6 +122,11 @@ async fn bad_settings_are_refused_in_one_line() {
         ("server.body_timeout", "15"),
         ("server.max_requests_in_flight", "0"),
         ("server.max_body", "0B"),
+        ("server.max_connections_per_address", "0"),
+        ("server.trusted_proxies", "10.0.0.0/33"),
+        ("server.operations_bind", "9000"),
+        ("cors.allowed_origins", "*"),
+        ("cors.allowed_origins", "https://a.example/"),
         ("database.url", mysql.as_str()),
         ("database.url", not_a_url.as_str()),
         ("database.query_connections", "0"),
@@ -135,6 +140,18 @@ async fn bad_settings_are_refused_in_one_line() {
     }
 
     let directory = sandbox::directory();
+    let secret_file = directory.join("secret.pem");
+    std::fs::write(&secret_file, format!("-----BEGIN {SECRET}\n{SECRET}")).expect("the directory is ours");
+    let secret_file = secret_file.to_str().expect("it is text");
+    for (certificate, key, named) in [
+        ("/nonexistent/cert.pem", "", "tls.key"),
+        ("", "/nonexistent/key.pem", "tls.certificate"),
+        ("/nonexistent/cert.pem", "/nonexistent/key.pem", "tls.certificate"),
+        (secret_file, secret_file, "tls.certificate"),
+    ] {
+        let settings = [("tls.certificate", certificate), ("tls.key", key)];
+        refuse(&format!("{settings:?}"), &settings, &[named]).await;
+    }
     for (text, named) in [
         ("[server]\ncolour = \"red\"\n", "server.colour"),
         ("[sever]\nbind = \"127.0.0.1:0\"\n", "sever"),

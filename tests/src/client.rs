@@ -37,6 +37,11 @@ impl Client {
         Self { base: self.base.clone(), key: Some(key.to_owned()) }
     }
 
+    /// The same client of another address.
+    pub fn at(&self, base: &str) -> Self {
+        Self { base: base.to_owned(), key: self.key.clone() }
+    }
+
     /// A request with the credential on it. `path` starts with `/` and may have a query.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = HTTP.request(method, format!("{}{path}", self.base));

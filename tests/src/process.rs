@@ -185,7 +185,9 @@ impl Files {
 
 /// The address in the file that a server writes once it listens.
 fn listening(file: &Path) -> Option<SocketAddr> {
-    fs::read_to_string(file).ok()?.trim().strip_prefix("http://")?.parse().ok()
+    let text = fs::read_to_string(file).ok()?;
+    let (_scheme, address) = text.trim().split_once("://")?;
+    address.parse().ok()
 }
 
 fn parse_log(text: &str) -> Result<Vec<Value>, &str> {

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use pulsestream_domain::api_key::ApiKey;
-use reqwest::{RequestBuilder, header::USER_AGENT};
+use reqwest::{ClientBuilder, RequestBuilder, header::USER_AGENT};
 use url::Url;
 
 /// A server, and the key to show it.
@@ -20,9 +20,25 @@ impl Client {
     /// # Errors
     /// When the URL is not of HTTP.
     pub(crate) fn new(base: &Url, key: Option<ApiKey>, timeout: Duration) -> Result<Self> {
+        Self::build(base, key, reqwest::Client::builder().timeout(timeout))
+    }
+
+    /// A client without a key that takes any certificate: for a server on this very host.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub(crate) fn trusting_anybody(base: &Url, timeout: Duration) -> Result<Self> {
+        Self::build(
+            base,
+            None,
+            reqwest::Client::builder().timeout(timeout).tls_danger_accept_invalid_certs(true),
+        )
+    }
+
+    fn build(base: &Url, key: Option<ApiKey>, builder: ClientBuilder) -> Result<Self> {
         ensure!(matches!(base.scheme(), "http" | "https"), "the URL has to start with http:// or https://");
         ensure!(base.password().is_none(), "the URL must not hold a password: use --key");
-        let builder = reqwest::Client::builder().timeout(timeout).connect_timeout(Duration::from_secs(5));
+        let builder = builder.connect_timeout(Duration::from_secs(5));
         // Without TLS no certificates are looked for, so plain HTTP works on systems that have none.
         let builder = if base.scheme() == "http" { builder.tls_certs_only([]) } else { builder };
         let http = builder.build().context("preparing the HTTP client")?;

@@ -68,15 +68,15 @@ Send an event, send a batch, search, and see the limit:
     )
 }
 
-/// How to reach a server that listens on an address, from the same host.
-pub(crate) fn base_url(mut address: SocketAddr) -> String {
+/// How to reach a server that listens on an address, from the same host. The scheme is `http` or `https`.
+pub(crate) fn base_url(scheme: &str, mut address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {
             IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
             IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
         });
     }
-    format!("http://{address}")
+    format!("{scheme}://{address}")
 }
 
 #[cfg(test)]
@@ -105,7 +105,7 @@ mod tests {
             ("[::]:80", "http://[::1]:80"),
             ("192.0.2.1:80", "http://192.0.2.1:80"),
         ] {
-            assert_eq!(base_url(address.parse().expect("an address")), expected);
+            assert_eq!(base_url("http", address.parse().expect("an address")), expected);
         }
     }
 }

@@ -10,6 +10,7 @@ mod settings;
 mod shutdown;
 mod telemetry;
 mod tenancy;
+mod tls;
 
 use std::{process::ExitCode, thread::available_parallelism};
 

@@ -6,22 +6,24 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::Path,
     process::{self, ExitCode},
+    sync::Arc,
     thread::available_parallelism,
     time::Duration,
 };
 
-use actix_web::{HttpServer, dev::Server};
+use actix_web::{HttpServer, dev::Server, web::Data};
 use anyhow::{Context, Result};
+use pulsestream_api::AppState;
 use pulsestream_storage::Store;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    compose::{self, Service},
-    first_start,
+    compose, first_start,
     settings::{self, Settings},
     shutdown::{self, Running, Signals},
     telemetry::{self, LogGuard},
+    tls::{self, Certificate},
 };
 
 const REPROCESS_INTERVAL: Duration = Duration::from_secs(1);
@@ -34,25 +36,47 @@ const REPROCESS_EVENTS: u32 = 500;
 pub(crate) async fn serve(settings: Settings, log: LogGuard) -> Result<ExitCode> {
     let mut signals = Signals::listen()?;
     let metrics = telemetry::start_metrics()?;
-    // Before the store is touched: an address in use must not cost the one sight of the first key.
-    let listener = TcpListener::bind(settings.server.bind)
-        .with_context(|| format!("server.bind: listening on {}", settings.server.bind))?;
+    // Before the store is touched: an address in use or a missing file must not cost the one sight of the first key.
+    let certificate = Certificate::load(&settings.tls)?;
+    let listener = listen("server.bind", settings.server.bind)?;
+    let operations_listener =
+        settings.server.operations_bind.map(|bind| listen("server.operations_bind", bind)).transpose()?;
+    let operations_address = operations_listener.as_ref().and_then(|listener| listener.local_addr().ok());
     let address = listener.local_addr().context("asking for the address in use")?;
+    let base_url = first_start::base_url(settings.tls.scheme(), address);
     let service = compose::service(&settings, metrics.clone()).await?;
-    welcome(&service.store, address).await?;
+    welcome(&service.store, &base_url).await?;
 
-    let server = http_server(&settings.server, listener, &service)?;
+    let server = http_server(&settings.server, listener, &service.state, certificate.as_ref())?;
+    let operations = operations_listener
+        .map(|listener| operations_server(&settings.server, listener, &service.state))
+        .transpose()?;
     let running = Running {
         listener: server.handle(),
+        operations: operations.as_ref().map(Server::handle),
         background: TaskTracker::new(),
         stop_background: CancellationToken::new(),
         service,
     };
-    let reprocessing = reprocess(running.service.store.clone(), running.stop_background.clone());
-    running.background.spawn(reprocessing);
-    running.background.spawn(telemetry::keep_up(metrics, running.stop_background.clone()));
+    let Running { background, stop_background, .. } = &running;
+    background.spawn(reprocess(running.service.store.clone(), stop_background.clone()));
+    background.spawn(telemetry::keep_up(metrics, stop_background.clone()));
+    if let Some(certificate) = certificate {
+        background.spawn(certificate.reload_on(tls::hangup()?, stop_background.clone()));
+    } else if settings.server.is_public(address) {
+        tracing::warn!(
+            "API keys travel in the clear on {address}: set tls.certificate and tls.key, or put a proxy that speaks \
+             TLS before the server and name it in server.trusted_proxies"
+        );
+    }
+    if let Some(operations) = operations {
+        let url = operations_address.map_or_else(String::new, |address| format!("http://{address}"));
+        tracing::info!(server.operations_url = url, "operations on {url}");
+        background.spawn(serve_operations(operations));
+    }
     let mut serving = tokio::spawn(server);
-    announce(&settings.server, address, running.service.store.database().as_str())?;
+    let url = format!("{}://{address}", settings.tls.scheme());
+    announce(&settings.server, &url, running.service.store.database().as_str())?;
 
     tokio::select! {
         name = signals.next() => tracing::info!(signal = name, "{name} received"),
@@ -75,43 +99,79 @@ pub(crate) async fn serve(settings: Settings, log: LogGuard) -> Result<ExitCode>
 }
 
 /// Makes the first tenant, and prints its key while somebody can see it.
-async fn welcome(store: &Store, address: SocketAddr) -> Result<()> {
+async fn welcome(store: &Store, base_url: &str) -> Result<()> {
     let made = first_start::ensure_default_tenant(store, &*compose::clock(), &*compose::ids()).await?;
     if let Some((_, key)) = made {
-        say(&first_start::welcome(&first_start::base_url(address), &key))
+        say(&first_start::welcome(base_url, &key))
             .context("the API key could not be shown: make another one with `pulsestream key create`")?;
     }
     Ok(())
 }
 
-fn http_server(settings: &settings::Server, listener: TcpListener, service: &Service) -> Result<Server> {
+fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).with_context(|| format!("{setting}: listening on {address}"))
+}
+
+fn http_server(
+    settings: &settings::Server,
+    listener: TcpListener,
+    state: &Data<AppState>,
+    certificate: Option<&Arc<Certificate>>,
+) -> Result<Server> {
     let workers = match settings.workers {
         0 => available_parallelism().map_or(1, usize::from),
         workers => workers,
     };
-    let state = service.state.clone();
-    let server = HttpServer::new(move || pulsestream_api::app(state.clone()))
+    let app_state = state.clone();
+    let server = HttpServer::new(move || pulsestream_api::app(app_state.clone()))
         .workers(workers)
         .max_connections(settings.max_connections.div_ceil(workers))
         .client_request_timeout(settings.header_timeout)
         .client_disconnect_timeout(settings.disconnect_timeout)
+        .tls_handshake_timeout(settings.header_timeout)
         .keep_alive(settings.keep_alive)
         .tcp_nodelay(true)
         .shutdown_timeout(settings.finish_timeout.as_secs() + 1)
+        .on_connect(pulsestream_api::on_connect(state.clone()))
+        .disable_signals();
+    let server = match certificate {
+        Some(certificate) => server.listen_rustls_0_23(listener, certificate.server_config()?),
+        None => server.listen(listener),
+    };
+    Ok(server.context("server.bind: taking over the listener")?.run())
+}
+
+/// The listener for whoever runs the service: few requests, and none that wait for anything long.
+fn operations_server(
+    settings: &settings::Server,
+    listener: TcpListener,
+    state: &Data<AppState>,
+) -> Result<Server> {
+    let state = state.clone();
+    let server = HttpServer::new(move || pulsestream_api::operations_app(state.clone()))
+        .workers(1)
+        .client_request_timeout(settings.header_timeout)
+        .client_disconnect_timeout(settings.disconnect_timeout)
+        .keep_alive(settings.keep_alive)
         .disable_signals()
         .listen(listener)
-        .context("server.bind: taking over the listener")?;
+        .context("server.operations_bind: taking over the listener")?;
     Ok(server.run())
 }
 
+async fn serve_operations(server: Server) {
+    if let Err(error) = server.await {
+        tracing::error!(error = &error as &dyn std::error::Error, "the listener for operations failed");
+    }
+}
+
 /// Tells the address: in the log, on standard output, and in a file for whoever started the server.
-fn announce(settings: &settings::Server, address: SocketAddr, database: &str) -> Result<()> {
-    let url = format!("http://{address}");
+fn announce(settings: &settings::Server, url: &str, database: &str) -> Result<()> {
     tracing::info!(server.url = url, database, version = env!("CARGO_PKG_VERSION"), "listening on {url}");
     // With nobody left to read it, it is in the log.
     let _ = say(&format!("listening on {url}"));
     settings.address_file.as_deref().map_or(Ok(()), |path| {
-        write_whole(path, &url).with_context(|| format!("server.address_file: writing {}", path.display()))
+        write_whole(path, url).with_context(|| format!("server.address_file: writing {}", path.display()))
     })
 }
 

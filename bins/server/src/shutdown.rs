@@ -49,6 +49,8 @@ pub(crate) struct Abandoned;
 pub(crate) struct Running {
     pub(crate) service: Service,
     pub(crate) listener: ServerHandle,
+    /// The listener for whoever runs the service. It goes on until everything else has ended.
+    pub(crate) operations: Option<ServerHandle>,
     pub(crate) background: TaskTracker,
     pub(crate) stop_background: CancellationToken,
 }
@@ -90,7 +92,7 @@ pub(crate) async fn drain(
 
 /// The steps, in order. The answer is why some of it was abandoned.
 async fn finish(running: &Running, settings: &Server) -> Option<String> {
-    let Running { service, listener, background, stop_background } = running;
+    let Running { service, listener, operations, background, stop_background } = running;
     service.state.start_draining();
     tracing::info!(drain.delay_ms = millis(settings.drain_delay), "stopping: not ready from now on");
     sleep(settings.drain_delay).await;
@@ -100,6 +102,9 @@ async fn finish(running: &Running, settings: &Server) -> Option<String> {
     service.ingestion.drain().await;
     service.state.finish().await;
     stop_background.cancel();
+    if let Some(operations) = operations {
+        operations.stop(false).await;
+    }
     background.close();
     background.wait().await;
     service.store.close().await;

@@ -28,11 +28,35 @@ pub fn app(
         InitError = (),
     >,
 > {
-    App::new().app_data(state).app_data(Meters::default()).configure(configure).wrap(from_fn(observe))
+    App::new()
+        .app_data(state)
+        .app_data(Meters::default())
+        .configure(|config| configure(config, endpoints()))
+        .wrap(from_fn(observe))
 }
 
-fn configure(config: &mut ServiceConfig) {
-    for endpoint in endpoints() {
+/// Builds the app for whoever runs the service, to be served where nobody else gets to.
+pub fn operations_app(
+    state: Data<AppState>,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    let endpoints = routes::service::operations_endpoints;
+    App::new()
+        .app_data(state)
+        .app_data(Meters::default())
+        .configure(|config| configure(config, endpoints()))
+        .wrap(from_fn(observe))
+}
+
+fn configure(config: &mut ServiceConfig, endpoints: Vec<Endpoint>) {
+    for endpoint in endpoints {
         endpoint.register(config);
     }
     config.default_service(web::to(|| async { Err::<String, _>(ApiError::NoSuchRoute) }));

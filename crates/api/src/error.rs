@@ -61,6 +61,8 @@ pub(crate) enum ApiError {
     },
     #[error("the address is too long")]
     UriTooLong,
+    #[error("the client's address has too many connections")]
+    TooManyConnections,
     #[error("too much is going on already")]
     Overloaded,
     #[error("a bug")]
@@ -123,6 +125,11 @@ impl ApiError {
             Self::Store(error) => match &**error {
                 // Reads and deletes: an error in them is certain, whatever happened in the store.
                 StoreError::Unexpected(_) | StoreError::Unstorable(_) => internal(),
+                StoreError::TimedOut(_) => Problem::new(
+                    S::GATEWAY_TIMEOUT,
+                    "query_timeout",
+                    "the search took longer than it may and was given up; a shorter time range or more filters help",
+                ),
                 other => of_failure(Failure::from(other)),
             },
             Self::NoSuchEvent => Problem::new(S::NOT_FOUND, "not_found", "there is no such event"),
@@ -135,6 +142,13 @@ impl ApiError {
             Self::UriTooLong => {
                 Problem::new(S::URI_TOO_LONG, "uri_too_long", "the address is longer than 8 KiB")
             }
+            Self::TooManyConnections => Problem::new(
+                S::SERVICE_UNAVAILABLE,
+                "too_many_connections",
+                "there are too many connections from this address; nothing was changed",
+            )
+            .with_retry_after(RetryAfter::Scattered)
+            .closing(),
             Self::Overloaded => of_failure(Failure::Overloaded),
             Self::Internal => internal(),
         }
@@ -341,6 +355,7 @@ mod tests {
         for (error, expected) in [
             (StoreError::Unavailable(cause()), (503, "store_unavailable")),
             (StoreError::Busy(cause()), (503, "busy")),
+            (StoreError::TimedOut(cause()), (504, "query_timeout")),
             (StoreError::Full(cause()), (503, "store_full")),
             (StoreError::OutcomeUnknown(cause()), (503, "outcome_unknown")),
             (StoreError::Unstorable(cause()), (500, "internal")),
@@ -383,6 +398,7 @@ mod tests {
             (ApiError::NoSuchRoute, (404, "not_found")),
             (ApiError::MethodNotAllowed { allow }, (405, "method_not_allowed")),
             (ApiError::UriTooLong, (414, "uri_too_long")),
+            (ApiError::TooManyConnections, (503, "too_many_connections")),
             (ApiError::Overloaded, (503, "overloaded")),
             (ApiError::Internal, (500, "internal")),
         ] {

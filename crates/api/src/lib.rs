@@ -6,6 +6,8 @@
 //! |---|---|
 //! | `observe` | names the request, lets it in or not, survives its panic, completes, counts and logs its answer |
 //! | `endpoint` | which handler answers, and 405 for methods that none does |
+//! | `connections` | how many connections an address may have |
+//! | `client_address` | where a request comes from, behind proxies that are trusted |
 //! | `caller` | whose request it is, from its API key and nothing else |
 //! | `body` | the body: capped, decompressed while it arrives, in bounded time |
 //! | `routes` | what is asked for, one file per route |
@@ -20,6 +22,8 @@ mod answer;
 mod app;
 mod body;
 mod caller;
+mod client_address;
+mod connections;
 mod endpoint;
 mod error;
 mod event_json;
@@ -34,7 +38,9 @@ mod routes;
 mod settings;
 mod state;
 
-pub use app::app;
+pub use app::{app, operations_app};
+pub use client_address::Networks;
+pub use connections::on_connect;
 pub use event_json::event_json;
 pub use openapi::openapi_json;
 pub use settings::Settings;

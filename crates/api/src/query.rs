@@ -33,6 +33,24 @@ pub(crate) fn only_flag(request: &HttpRequest, name: &str) -> Result<bool, ApiEr
     if errors.is_empty() { Ok(flag.unwrap_or(false)) } else { Err(errors.into()) }
 }
 
+/// The value of the one parameter that a route knows and has to be given.
+pub(crate) fn only_text(request: &HttpRequest, name: &str) -> Result<String, ApiError> {
+    let mut errors = Vec::new();
+    let mut text = None;
+    for (given, value) in form_urlencoded::parse(request.query_string().as_bytes()) {
+        let pointer = format!("/{given}");
+        if given != name {
+            errors.push(FieldError::new(pointer, Reason::UnknownField));
+        } else if text.replace(value.into_owned()).is_some() {
+            errors.push(refused(pointer, "is given more than once"));
+        }
+    }
+    if text.is_none() {
+        errors.push(FieldError::new(format!("/{name}"), Reason::Required));
+    }
+    text.filter(|_| errors.is_empty()).ok_or_else(|| errors.into())
+}
+
 /// Takes a whole number out of the parameters.
 pub(crate) fn take_number(
     parameters: &mut Parameters,
@@ -99,6 +117,18 @@ mod tests {
         assert_eq!(read("?dry_run=1"), Err(Reason::BadParameter));
         assert_eq!(read("?dry_run=true&dry_run=true"), Err(Reason::BadParameter));
         assert_eq!(read("?dryrun=true"), Err(Reason::UnknownField));
+    }
+
+    #[test]
+    fn a_text_has_to_be_given_once_and_nothing_else_is_known() {
+        let read = |query: &str| {
+            let request = TestRequest::with_uri(&format!("/x{query}")).to_http_request();
+            only_text(&request, "event_id").map_err(|error| error.problem().errors[0].code)
+        };
+        assert_eq!(read("?event_id=a%2Fb%26c").as_deref(), Ok("a/b&c"));
+        assert_eq!(read(""), Err(Reason::Required));
+        assert_eq!(read("?event_id=a&event_id=a"), Err(Reason::BadParameter));
+        assert_eq!(read("?event_id=a&limit=1"), Err(Reason::UnknownField));
     }
 
     #[test]

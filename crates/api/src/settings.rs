@@ -1,6 +1,13 @@
 //! How much the HTTP surface takes on.
 
-use std::time::Duration;
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use crate::Networks;
 
 /// Limits of the HTTP surface. The defaults suit one instance with 1 GiB of memory.
 #[derive(Clone, Debug)]
@@ -19,8 +26,18 @@ pub struct Settings {
     pub key_cache_life: Duration,
     /// How many requests may wait to be stored before `GET /readyz` sends traffic elsewhere.
     pub ready_queue_depth: usize,
-    /// Whether `GET /metrics` answers.
+    /// Whether `GET /metrics` answers on the [app](crate::app()) for everybody.
     pub public_metrics: bool,
+    /// Whether `GET /readyz` tells everybody the reasons and the queue, and not only how it stands.
+    pub public_readiness_details: bool,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Networks,
+    /// How many connections an address may have. Beyond it: 503, and beyond twice of it none at all.
+    pub max_connections_per_address: usize,
+    /// Addresses that may have any number of connections, besides those of trusted proxies.
+    pub uncapped_networks: Networks,
+    /// The origins whose pages may use the API from a browser, such as `https://console.example.com`.
+    pub allowed_origins: Vec<String>,
 }
 
 impl Default for Settings {
@@ -34,6 +51,19 @@ impl Default for Settings {
             key_cache_life: Duration::from_secs(5),
             ready_queue_depth: 3_500,
             public_metrics: true,
+            public_readiness_details: true,
+            trusted_proxies: Networks::default(),
+            max_connections_per_address: 64,
+            uncapped_networks: loopback(),
+            allowed_origins: Vec::new(),
         }
     }
+}
+
+fn loopback() -> Networks {
+    let networks: [IpNet; 2] = [
+        Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8).into(),
+        Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128).into(),
+    ];
+    networks.into_iter().collect()
 }

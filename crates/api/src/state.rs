@@ -24,6 +24,7 @@ use crate::{
     Settings,
     body::{BodyBudget, BodyLimits},
     caller::Callers,
+    connections::Connections,
     in_flight::InFlight,
     observed::{Health, Observed, Readiness},
 };
@@ -60,6 +61,7 @@ pub struct AppState {
     pub(crate) settings: Settings,
     pub(crate) callers: Callers,
     pub(crate) bodies: BodyLimits,
+    pub(crate) connections: Arc<Connections>,
     pub(crate) requests: Arc<InFlight>,
     pub(crate) exports: Arc<InFlight>,
     pub(crate) health: Observed<Health>,
@@ -79,6 +81,11 @@ impl AppState {
                 timeout: settings.body_timeout,
                 budget: BodyBudget::new(settings.max_body_bytes_in_flight),
             },
+            connections: Connections::new(
+                settings.max_connections_per_address,
+                settings.uncapped_networks.clone(),
+                settings.trusted_proxies.clone(),
+            ),
             requests: InFlight::new(settings.max_requests_in_flight),
             exports: InFlight::new(settings.max_exports),
             health: Observed::default(),

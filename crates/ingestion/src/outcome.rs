@@ -99,7 +99,7 @@ impl From<&StoreError> for Failure {
     fn from(error: &StoreError) -> Self {
         match error {
             StoreError::Unavailable(_) => Self::Unavailable,
-            StoreError::Busy(_) => Self::Busy,
+            StoreError::Busy(_) | StoreError::TimedOut(_) => Self::Busy,
             StoreError::Full(_) => Self::Full,
             StoreError::OutcomeUnknown(_) => Self::OutcomeUnknown,
             StoreError::Unstorable(_) | StoreError::Unexpected(_) => Self::Unexpected,

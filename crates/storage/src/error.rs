@@ -129,6 +129,7 @@ mod tests {
         match error {
             StoreError::Unavailable(_) => "unavailable",
             StoreError::Busy(_) => "busy",
+            StoreError::TimedOut(_) => "timed out",
             StoreError::Full(_) => "full",
             StoreError::OutcomeUnknown(_) => "outcome unknown",
             StoreError::Unstorable(_) => "unstorable",

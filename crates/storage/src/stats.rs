@@ -54,7 +54,7 @@ impl Store {
         let values =
             [tenant_id.0, first_id_at(now.plus_secs(-DAY_SECS)), since(DAY_SECS), since(3_600), since(60)];
         let statement = self.sql(STATS, values.map(Into::into));
-        self.read(async {
+        self.query(async {
             match self.connections.queries.query_one_raw(statement).await? {
                 Some(row) => stats(&row),
                 None => Ok(Stats::default()),

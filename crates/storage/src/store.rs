@@ -2,7 +2,7 @@
 
 use std::{future::Future, sync::Arc};
 
-use pulsestream_domain::ports::StoreError;
+use pulsestream_domain::ports::{BoxError, StoreError};
 use sea_orm::{
     ConnAcquireErr, ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
     SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
@@ -129,15 +129,30 @@ impl Store {
         sea_orm::Statement::from_sql_and_values(self.backend(), text, values)
     }
 
-    /// Runs what changes nothing.
+    /// Runs a look-up: it changes nothing, and when it takes long, others are in its way.
     pub(crate) async fn read<T>(
         &self,
         work: impl Future<Output = Result<T, DbErr>>,
     ) -> Result<T, StoreError> {
+        self.ask(work).await.map_err(|(fault, source)| fault.with(source))
+    }
+
+    /// Runs a search: it changes nothing, and may take long by itself.
+    pub(crate) async fn query<T>(
+        &self,
+        work: impl Future<Output = Result<T, DbErr>>,
+    ) -> Result<T, StoreError> {
+        self.ask(work).await.map_err(|(fault, source)| match fault {
+            Fault::TimedOut => StoreError::TimedOut(source),
+            fault => fault.with(source),
+        })
+    }
+
+    async fn ask<T>(&self, work: impl Future<Output = Result<T, DbErr>>) -> Result<T, (Fault, BoxError)> {
         match timeout(self.connections.deadline, work).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(self.fault(&error).with(error)),
-            Err(silence) => Err(StoreError::Unavailable(silence.into())),
+            Ok(Err(error)) => Err((self.fault(&error), error.into())),
+            Err(silence) => Err((Fault::NotReady, silence.into())),
         }
     }
 

@@ -3,8 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use pulsestream_tests::{App, Combination, Tenant};
-use sea_orm::sqlx::{Connection, PgConnection, PgTransaction, query, query_scalar};
+use pulsestream_tests::{App, Combination, Database, Tenant, event_with_id};
+use sea_orm::{
+    ConnectionTrait as _,
+    sqlx::{Connection, PgConnection, PgTransaction, query, query_scalar},
+};
 use tokio::time::{sleep, timeout};
 
 use super::names::Names;
@@ -53,7 +56,54 @@ pub(super) async fn mistyped_keys_need_no_database(combination: Combination) {
     forged.get(STATS).await.expect(401);
 }
 
+/// A table `events` that never ends, and the real one back in its place.
+const ENDLESS: [&str; 2] = [
+    "ALTER TABLE events RENAME TO kept_events",
+    "CREATE VIEW events AS SELECT kept_events.* FROM kept_events, (
+         WITH RECURSIVE endless(n) AS (SELECT 1 UNION ALL SELECT n FROM endless) SELECT count(*) AS n FROM endless
+     ) AS never WHERE never.n > 0",
+];
+const AS_BEFORE: [&str; 2] = ["DROP VIEW events", "ALTER TABLE kept_events RENAME TO events"];
+
 /// Case Q8: the client is told, and the database does not work on for nobody.
+pub(super) async fn a_search_without_end_is_cancelled(combination: Combination) {
+    let settings = App::builder(combination).set("database.query_timeout", "1s");
+    // The only connection: it has to be free again for the next search.
+    let app = settings.set("database.query_connections", 1).start().await;
+    let tenant = app.tenant().await;
+    tenant.send(&event_with_id("a")).await.expect(200);
+    let database = sea_orm::Database::connect(app.ground().database_url()).await.expect("it can be reached");
+    for statement in ENDLESS {
+        database.execute_unprepared(statement).await.expect("the schema is ours");
+    }
+
+    for path in ["search", "histogram", "facets?field=service", "export"] {
+        let started = Instant::now();
+        let answer = tenant.get(&format!("/api/v1/ingestion/events/{path}")).await;
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (504, "query_timeout"),
+            "{path}: {}",
+            answer.text()
+        );
+        assert!(started.elapsed() < Duration::from_secs(5), "{path}: it took {:?}", started.elapsed());
+    }
+    if combination.database == Database::Postgres {
+        let (mut watcher, deadline) = (connect(&app).await, Instant::now() + AT_ONCE);
+        // The error is on its way before everything behind it is put away.
+        while let [query, ..] = working(&mut watcher).await.as_slice() {
+            assert!(Instant::now() < deadline, "a query goes on: {query}");
+            sleep(POLL).await;
+        }
+    }
+
+    for statement in AS_BEFORE {
+        database.execute_unprepared(statement).await.expect("the schema is ours");
+    }
+    assert_eq!(tenant.found(&[]).await, ["a"]);
+}
+
+/// Waiting for somebody's lock is no fault of the search: the client is told to come back.
 pub(super) async fn a_blocked_search_is_given_up(combination: Combination) {
     let app = App::start(combination).await;
     let tenant = app.tenant().await;
@@ -84,4 +134,13 @@ async fn waiting(connection: &mut PgConnection) -> i64 {
          WHERE datname = current_database() AND wait_event_type = 'Lock' AND query NOT LIKE '%''pending''%'",
     );
     waiting.fetch_one(connection).await.expect("the view can be read")
+}
+
+/// The queries that are under way, but for those that the server makes by itself.
+async fn working(connection: &mut PgConnection) -> Vec<String> {
+    let working = query_scalar(
+        "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' \
+         AND query NOT LIKE '%''pending''%' AND pid <> pg_backend_pid()",
+    );
+    working.fetch_all(connection).await.expect("the view can be read")
 }

@@ -56,7 +56,8 @@ impl Target {
         if self.tenant.as_str() == first_start::DEFAULT_TENANT {
             let (clock, ids) = (compose::clock(), compose::ids());
             if let Some((_, key)) = first_start::ensure_default_tenant(&store, &*clock, &*ids).await? {
-                eprintln!("{}", first_start::welcome(&first_start::base_url(settings.server.bind), &key));
+                let base_url = first_start::base_url(settings.tls.scheme(), settings.server.bind);
+                eprintln!("{}", first_start::welcome(&base_url, &key));
             }
         }
         let tenant = find_tenant(&store, &self.tenant).await?;

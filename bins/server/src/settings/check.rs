@@ -21,10 +21,11 @@ pub(super) struct Broken {
 
 /// Checks every value.
 pub(super) fn check(settings: &Settings) -> Result<(), Broken> {
-    let Settings { server, database, redis, ingestion, auth, log } = settings;
+    let Settings { server, tls, cors: _, database, redis, ingestion, auth, log } = settings;
 
     count("server.workers", server.workers, 0..=512)?;
     count("server.max_connections", server.max_connections, 1..=1_000_000)?;
+    count("server.max_connections_per_address", server.max_connections_per_address, 1..=1_000_000)?;
     time("server.keep_alive", server.keep_alive, seconds(1)..=seconds(3_600))?;
     time("server.header_timeout", server.header_timeout, seconds(1)..=seconds(300))?;
     time("server.body_timeout", server.body_timeout, seconds(1)..=seconds(3_600))?;
@@ -35,6 +36,12 @@ pub(super) fn check(settings: &Settings) -> Result<(), Broken> {
     count("server.max_exports", server.max_exports, 1..=1_000)?;
     time("server.drain_delay", server.drain_delay, Duration::ZERO..=seconds(300))?;
     time("server.finish_timeout", server.finish_timeout, millis(100)..=seconds(600))?;
+
+    match (&tls.certificate, &tls.key) {
+        (Some(_), None) => return Err(alone("tls.certificate", "tls.key")),
+        (None, Some(_)) => return Err(alone("tls.key", "tls.certificate")),
+        (None, None) | (Some(_), Some(_)) => {}
+    }
 
     scheme("database.url", database.url.reveal(), &["postgres://", "postgresql://", "sqlite://"])?;
     if database.data_dir.as_os_str().is_empty() {
@@ -97,6 +104,11 @@ fn within<T: PartialOrd>(
         return Ok(());
     }
     Err(Broken { key, rule: format!("must be from {} to {}", show(allowed.start()), show(allowed.end())) })
+}
+
+/// One of two that make no sense alone.
+fn alone(key: &'static str, missing: &str) -> Broken {
+    Broken { key, rule: format!("is of no use without {missing}") }
 }
 
 fn scheme(key: &'static str, url: Option<&str>, allowed: &[&str]) -> Result<(), Broken> {

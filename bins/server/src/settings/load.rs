@@ -240,6 +240,42 @@ mod tests {
     }
 
     #[test]
+    fn lists_are_written_with_commas_in_the_environment() {
+        let file = file("[cors]\nallowed_origins = [\"https://a.example\", \"http://localhost:3000\"]\n");
+        let settings = load(
+            Some(file.path()),
+            environment(&[
+                ("PULSESTREAM_SERVER__TRUSTED_PROXIES", "10.0.0.0/8, 192.0.2.1,2001:db8::/32"),
+                ("PULSESTREAM_SERVER__UNCAPPED_NETWORKS", ""),
+            ]),
+        )
+        .expect("all of it is good");
+        let proxies: Vec<String> = settings.server.trusted_proxies.iter().map(ToString::to_string).collect();
+        assert_eq!(proxies, ["10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32"]);
+        assert!(settings.server.uncapped_networks.is_empty());
+        assert_eq!(settings.cors.allowed_origins, ["https://a.example", "http://localhost:3000"]);
+    }
+
+    #[test]
+    fn an_origin_is_what_a_browser_calls_it_and_nothing_wider() {
+        for origin in [
+            "*",
+            "null",
+            "a.example",
+            "https://a.example/",
+            "https://A.example",
+            "https://*.a.example",
+            "ftp://a",
+        ] {
+            let refused = refusal(with(&[("PULSESTREAM_CORS__ALLOWED_ORIGINS", origin)]));
+            assert!(
+                refused.starts_with("cors.allowed_origins must be a list of origins"),
+                "{origin}: {refused}"
+            );
+        }
+    }
+
+    #[test]
     fn short_names_stand_for_settings_and_empty_ones_for_nothing() {
         let settings =
             with(&[("DATABASE_URL", "postgres://u:p@h/d"), ("REDIS_URL", ""), ("PULSESTREAM_DATA_DIR", "7")])
@@ -284,6 +320,17 @@ mod tests {
                 "1MiB",
                 "server.max_body_in_flight must be from 11MiB to 1TiB",
             ),
+            (
+                "PULSESTREAM_SERVER__TRUSTED_PROXIES",
+                "10.0.0.0/8,hunter2",
+                "server.trusted_proxies must be a list of networks or addresses, such as 10.0.0.0/8",
+            ),
+            (
+                "PULSESTREAM_SERVER__OPERATIONS_BIND",
+                "9000",
+                "server.operations_bind must be an address and port, such as 127.0.0.1:9000, or empty",
+            ),
+            ("PULSESTREAM_TLS__KEY", "hunter2", "tls.key is of no use without tls.certificate"),
             ("PULSESTREAM_SERVER__PUBLIC_METRICS", "hunter2", "server.public_metrics must be true or false"),
             (
                 "DATABASE_URL",

@@ -11,6 +11,7 @@ mod units;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use load::load;
@@ -22,6 +23,8 @@ pub(crate) use secret::Secret;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
     pub(crate) server: Server,
+    pub(crate) tls: Tls,
+    pub(crate) cors: Cors,
     pub(crate) database: Database,
     pub(crate) redis: Redis,
     pub(crate) ingestion: Ingestion,
@@ -37,8 +40,15 @@ pub(crate) struct Server {
     pub(crate) bind: SocketAddr,
     #[serde(with = "units::optional_path")]
     pub(crate) address_file: Option<PathBuf>,
+    #[serde(with = "units::optional_address")]
+    pub(crate) operations_bind: Option<SocketAddr>,
+    #[serde(with = "units::networks")]
+    pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) workers: usize,
     pub(crate) max_connections: usize,
+    pub(crate) max_connections_per_address: usize,
+    #[serde(with = "units::networks")]
+    pub(crate) uncapped_networks: Vec<IpNet>,
     #[serde(with = "units::duration")]
     pub(crate) keep_alive: Duration,
     #[serde(with = "units::duration")]
@@ -58,6 +68,24 @@ pub(crate) struct Server {
     pub(crate) drain_delay: Duration,
     #[serde(with = "units::duration")]
     pub(crate) finish_timeout: Duration,
+}
+
+/// Encryption of connections. With neither of the two there is none.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tls {
+    #[serde(with = "units::optional_path")]
+    pub(crate) certificate: Option<PathBuf>,
+    #[serde(with = "units::optional_path")]
+    pub(crate) key: Option<PathBuf>,
+}
+
+/// Which pages may use the API from a browser.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Cors {
+    #[serde(with = "units::origins")]
+    pub(crate) allowed_origins: Vec<String>,
 }
 
 /// Where events are kept.

@@ -1,6 +1,8 @@
 //! The settings of the parts, out of those of the whole.
 
-use super::{Database, Ingestion, Settings};
+use std::net::SocketAddr;
+
+use super::{Database, Ingestion, Server, Settings, Tls};
 
 impl Settings {
     /// Those of the HTTP surface.
@@ -14,8 +16,27 @@ impl Settings {
             max_exports: server.max_exports,
             key_cache_life: self.auth.key_cache_life,
             ready_queue_depth: self.ingestion.ready_queue_depth,
-            public_metrics: server.public_metrics,
+            public_metrics: server.public_metrics && server.operations_bind.is_none(),
+            public_readiness_details: server.operations_bind.is_none(),
+            trusted_proxies: server.trusted_proxies.iter().copied().collect(),
+            max_connections_per_address: server.max_connections_per_address,
+            uncapped_networks: server.uncapped_networks.iter().copied().collect(),
+            allowed_origins: self.cors.allowed_origins.clone(),
         }
+    }
+}
+
+impl Server {
+    /// Whether others than this host get to the listener without a proxy that is known of.
+    pub(crate) fn is_public(&self, address: SocketAddr) -> bool {
+        !address.ip().to_canonical().is_loopback() && self.trusted_proxies.is_empty()
+    }
+}
+
+impl Tls {
+    /// How addresses of the server begin.
+    pub(crate) const fn scheme(&self) -> &'static str {
+        if self.certificate.is_some() { "https" } else { "http" }
     }
 }
 
@@ -52,6 +73,33 @@ impl Ingestion {
 #[cfg(test)]
 mod tests {
     use crate::settings::load;
+
+    #[test]
+    fn what_others_reach_without_a_proxy_is_public() {
+        let server = |proxies: &str| {
+            let variable = ("PULSESTREAM_SERVER__TRUSTED_PROXIES".to_owned(), proxies.to_owned());
+            load(None, [variable]).expect("it is good").server
+        };
+        for (address, public) in [
+            ("127.0.0.1:1", false),
+            ("[::1]:1", false),
+            ("[::ffff:127.0.0.1]:1", false),
+            ("0.0.0.0:1", true),
+            ("[::]:1", true),
+            ("10.0.0.1:1", true),
+        ] {
+            let address = address.parse().expect("an address");
+            assert_eq!(server("").is_public(address), public, "{address}");
+            assert!(!server("10.0.0.9").is_public(address), "{address}");
+        }
+    }
+
+    #[test]
+    fn an_address_for_operations_takes_them_off_the_public_one() {
+        let variable = ("PULSESTREAM_SERVER__OPERATIONS_BIND".to_owned(), "127.0.0.1:9000".to_owned());
+        let api = load(None, [variable]).expect("it is good").api();
+        assert!(!api.public_metrics && !api.public_readiness_details);
+    }
 
     #[test]
     fn the_defaults_are_those_of_the_parts() {

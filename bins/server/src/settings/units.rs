@@ -83,6 +83,71 @@ pub(super) mod address {
     }
 }
 
+pub(super) mod optional_address {
+    use std::net::SocketAddr;
+
+    use serde::{Deserializer, Serializer, de};
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<SocketAddr>, D::Error> {
+        let read = |text: &str| match text {
+            "" => Some(None),
+            text => text.parse().ok().map(Some),
+        };
+        super::text(deserializer, "an address and port, such as 127.0.0.1:9000, or empty", read)
+            .map_err(de::Error::custom)
+    }
+
+    pub(crate) fn serialize<S: Serializer>(
+        value: &Option<SocketAddr>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&value.map_or_else(String::new, |address| address.to_string()))
+    }
+}
+
+pub(super) mod networks {
+    use ipnet::IpNet;
+    use serde::{Deserializer, Serializer, de};
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+        super::list(deserializer, "a list of networks or addresses, such as 10.0.0.0/8", read)
+            .map_err(de::Error::custom)
+    }
+
+    /// A single address is a network of its own.
+    fn read(text: &str) -> Option<IpNet> {
+        text.parse().ok().or_else(|| Some(IpNet::from(text.parse::<std::net::IpAddr>().ok()?)))
+    }
+
+    pub(crate) fn serialize<S: Serializer>(value: &[IpNet], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(value.iter().map(ToString::to_string))
+    }
+}
+
+pub(super) mod origins {
+    use serde::{Deserializer, Serializer, de};
+    use url::Url;
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+        let expected =
+            "a list of origins as browsers write them, such as https://console.example.com; * is none";
+        super::list(deserializer, expected, read).map_err(de::Error::custom)
+    }
+
+    /// Exactly as a browser writes it: it is compared byte for byte.
+    fn read(text: &str) -> Option<String> {
+        let url = Url::parse(text).ok()?;
+        let is_web = matches!(url.scheme(), "http" | "https");
+        (is_web && !text.contains('*') && url.origin().ascii_serialization() == text).then(|| text.to_owned())
+    }
+
+    pub(crate) fn serialize<S: Serializer>(value: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(value)
+    }
+}
+
 pub(super) mod optional_path {
     use std::path::PathBuf;
 
@@ -104,14 +169,36 @@ pub(super) mod optional_path {
     }
 }
 
+/// Reads a list, or says what is expected. A text is a list with commas: the environment has nothing else.
+fn list<'de, D: serde::Deserializer<'de>, T>(
+    deserializer: D,
+    expected: &str,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<Vec<T>, String> {
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Items(Vec<String>),
+        Text(String),
+    }
+    let items = match <Written as serde::Deserialize>::deserialize(deserializer) {
+        Ok(Written::Items(items)) => items,
+        Ok(Written::Text(text)) if text.is_empty() => Vec::new(),
+        Ok(Written::Text(text)) => text.split(',').map(|item| item.trim().to_owned()).collect(),
+        Err(_) => return Err(format!("must be {expected}")),
+    };
+    let read: Option<Vec<T>> = items.iter().map(|item| read(item)).collect();
+    read.ok_or_else(|| format!("must be {expected}"))
+}
+
 /// Reads a text, or says what is expected; a value of another type is answered the same.
 fn text<'de, D: serde::Deserializer<'de>, T>(
     deserializer: D,
     expected: &str,
     read: impl FnOnce(&str) -> Option<T>,
 ) -> Result<T, String> {
-    let text = <String as serde::Deserialize>::deserialize(deserializer).unwrap_or_default();
-    read(&text).ok_or_else(|| format!("must be {expected}"))
+    let text = <String as serde::Deserialize>::deserialize(deserializer).ok();
+    text.and_then(|text| read(&text)).ok_or_else(|| format!("must be {expected}"))
 }
 
 #[cfg(test)]

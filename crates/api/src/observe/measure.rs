@@ -1,6 +1,6 @@
 //! Counting and logging one request.
 
-use std::{error::Error as StdError, time::Duration};
+use std::{error::Error as StdError, net::IpAddr, time::Duration};
 
 use actix_web::{
     Error, HttpMessage,
@@ -11,20 +11,21 @@ use actix_web::{
 use pulsestream_domain::tenant::TenantId;
 
 use super::meters::{Labels, Meters, class};
-use crate::{caller::CallerTenant, endpoint::Template, error::ApiError};
+use crate::{caller::CallerTenant, client_address::ClientAddress, endpoint::Template, error::ApiError};
 
-/// One request and its answer, as far as metrics and logs are told. Never an address, a header or a body: they
+/// One request and its answer, as far as metrics and logs are told. Never a URL, a header or a body: they
 /// hold keys and other people's data.
 pub(super) struct Exchange {
     method: &'static str,
     route: &'static str,
+    client: IpAddr,
     tenant_id: Option<TenantId>,
     cause: Option<String>,
 }
 
 impl Exchange {
-    pub(super) fn new(method: &Method) -> Self {
-        Self { method: name(method), route: "unmatched", tenant_id: None, cause: None }
+    pub(super) fn new(method: &Method, client: ClientAddress) -> Self {
+        Self { method: name(method), route: "unmatched", client: client.0, tenant_id: None, cause: None }
     }
 
     /// Takes what routing and the handler left in the request.
@@ -46,7 +47,7 @@ impl Exchange {
     }
 
     pub(super) fn record(self, meters: &Meters, status: StatusCode, duration: Duration, request_id: &str) {
-        let Self { method, route, tenant_id, cause } = self;
+        let Self { method, route, client, tenant_id, cause } = self;
         meters.record(Labels { route, method, status_class: class(status) }, duration);
 
         let status = status.as_u16();
@@ -60,6 +61,7 @@ impl Exchange {
                     status,
                     duration_ms,
                     request_id,
+                    client.address = %client,
                     tenant.id = tenant_id,
                     "answered"
                 );
@@ -71,6 +73,7 @@ impl Exchange {
                     status,
                     duration_ms,
                     request_id,
+                    client.address = %client,
                     tenant.id = tenant_id,
                     cause,
                     "failed"

@@ -3,6 +3,7 @@
 //! One layer for all of it, because the parts depend on each other: the problem body and the log line need the
 //! request id, the metrics need the status of a panic, and each layer more is a boxed future per request.
 
+mod cors;
 mod measure;
 mod meters;
 mod request_id;
@@ -21,10 +22,13 @@ use futures_util::FutureExt;
 use tracing::Instrument;
 
 use crate::{
+    client_address::ClientAddress,
+    connections::Connection,
     error::ApiError,
     in_flight::Entered,
     state::{AppState, State},
 };
+use cors::CrossOrigin;
 use measure::Exchange;
 pub(crate) use meters::Meters;
 use request_id::RequestId;
@@ -44,12 +48,18 @@ pub(crate) async fn observe(
     let started = Instant::now();
     let state = State::of(request.request());
     let id = RequestId::of(request.headers(), &state);
-    let mut exchange = Exchange::new(request.method());
     let meters = request.app_data::<Meters>().expect("every app is made with its meters").clone();
+    let client = ClientAddress::of(request.request(), &state.settings.trusted_proxies);
+    let mut exchange = Exchange::new(request.method(), client);
+    let cross_origin = CrossOrigin::of(&request, &state.settings.allowed_origins);
+    let is_secure = request.app_config().secure();
     let unread = Unread::hold(&mut request);
 
     let outcome = match admit(&request, &state) {
         Err(error) => Ok(request.error_response(error)),
+        Ok(_entered) if let Some(answer) = cross_origin.preflight(&request) => {
+            Ok(request.into_response(answer))
+        }
         Ok(_entered) => {
             // At debug: the line of a request has its id anyway, and a span costs more than the line.
             let span = tracing::debug_span!("request", request_id = id.as_str());
@@ -59,7 +69,7 @@ pub(crate) async fn observe(
                 metrics::counter!("http_panics_total").increment(1);
                 tracing::error!(request_id = id.as_str(), "a request panicked");
                 // The request is gone with the panic: only an error can still become an answer.
-                Err(respond::after_panic(&id, started).into())
+                Err(respond::after_panic(&id, started, is_secure).into())
             })
         }
     };
@@ -72,7 +82,8 @@ pub(crate) async fn observe(
             if let Some(error) = response.response().error() {
                 exchange.failed(error);
             }
-            response = respond::complete(response, &id, started);
+            response = respond::complete(response, &id, started, is_secure);
+            cross_origin.set_headers(response.headers_mut());
             exchange.record(&meters, response.status(), started.elapsed(), id.as_str());
             Ok(response)
         }
@@ -88,6 +99,9 @@ pub(crate) async fn observe(
 fn admit(request: &ServiceRequest, state: &AppState) -> Result<Option<Entered>, ApiError> {
     if uri_bytes(request.request()) > MAX_URI_BYTES {
         return Err(ApiError::UriTooLong);
+    }
+    if request.conn_data::<Connection>().is_some_and(Connection::is_refused) {
+        return Err(ApiError::TooManyConnections);
     }
     match state.requests.enter() {
         Some(entered) => Ok(Some(entered)),

@@ -10,7 +10,7 @@ use actix_web::{
         ConnectionType, StatusCode,
         header::{
             CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
-            REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+            REFERRER_POLICY, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
         },
     },
     web::Bytes,
@@ -32,11 +32,15 @@ const DEFAULTS: [(HeaderName, HeaderValue); 4] = [
     (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
 ];
 
+/// A year. Only over TLS: a browser has to ignore it otherwise (RFC 6797 §7.2).
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
 /// Gives an error its body and every answer its headers.
 pub(super) fn complete(
     mut response: ServiceResponse<BoxBody>,
     id: &RequestId,
     started: Instant,
+    is_secure: bool,
 ) -> ServiceResponse<BoxBody> {
     if let Some(problem) = problem_of(&response) {
         response = response.map_body(|head, _| {
@@ -47,7 +51,7 @@ pub(super) fn complete(
             BoxBody::new(problem.body(id.as_str()))
         });
     }
-    set_headers(response.headers_mut(), id, started);
+    set_headers(response.headers_mut(), id, started, is_secure);
     response
 }
 
@@ -69,9 +73,12 @@ fn set_problem_headers(headers: &mut HeaderMap, problem: &Problem, id: &RequestI
     }
 }
 
-fn set_headers(headers: &mut HeaderMap, id: &RequestId, started: Instant) {
+fn set_headers(headers: &mut HeaderMap, id: &RequestId, started: Instant, is_secure: bool) {
     headers.insert(X_REQUEST_ID, id.to_header());
     headers.insert(X_PROCESS_TIME, process_time(started));
+    if is_secure {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HSTS);
+    }
     for (name, value) in DEFAULTS {
         if !headers.contains_key(&name) {
             headers.insert(name, value);
@@ -86,8 +93,8 @@ fn process_time(started: Instant) -> HeaderValue {
 }
 
 /// The answer to a request that panicked.
-pub(super) fn after_panic(id: &RequestId, started: Instant) -> Panicked {
-    Panicked { id: id.to_header(), process_time: process_time(started) }
+pub(super) fn after_panic(id: &RequestId, started: Instant, is_secure: bool) -> Panicked {
+    Panicked { id: id.to_header(), process_time: process_time(started), is_secure }
 }
 
 /// A request panicked; everything its answer needs.
@@ -95,6 +102,7 @@ pub(super) fn after_panic(id: &RequestId, started: Instant) -> Panicked {
 pub(super) struct Panicked {
     id: HeaderValue,
     process_time: HeaderValue,
+    is_secure: bool,
 }
 
 impl fmt::Display for Panicked {
@@ -115,6 +123,9 @@ impl ResponseError for Panicked {
         headers.insert(CONTENT_TYPE, PROBLEM_JSON);
         headers.insert(X_REQUEST_ID, self.id.clone());
         headers.insert(X_PROCESS_TIME, self.process_time.clone());
+        if self.is_secure {
+            headers.insert(STRICT_TRANSPORT_SECURITY, HSTS);
+        }
         for (name, value) in DEFAULTS {
             headers.insert(name, value);
         }

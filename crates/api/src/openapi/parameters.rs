@@ -28,7 +28,16 @@ pub(crate) struct IngestHeaders {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(crate) struct EventIdPath {
-    /// The event's id; may hold slashes, escaped or not.
+    /// The event's id; may hold slashes, escaped or not. For an id that is the name of another route, such as
+    /// `search`, or that clients take for a step in a path, such as `..`, ask `/events?event_id=`.
+    event_id: String,
+}
+
+/// Which event, whatever its id is.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct EventIdQuery {
+    /// The event's id.
     event_id: String,
 }
 

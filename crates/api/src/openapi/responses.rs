@@ -14,6 +14,8 @@ const INSUFFICIENT_SCOPE: (&str, &str) = ("403", "the API key does not have the 
 const UNAVAILABLE: (&str, &str) =
     ("503", "the store is away, busy or full, or there is too much to do; come back after `Retry-After`");
 const INVALID: (&str, &str) = ("422", "a field or parameter breaks a rule");
+const QUERY_TIMEOUT: (&str, &str) =
+    ("504", "the search took longer than it may; a shorter time range or more filters help");
 const NOT_FOUND: (&str, &str) = ("404", "the tenant has no such event");
 
 const BODY: [(&str, &str); 4] = [
@@ -56,11 +58,13 @@ problems! {
         ],
     ];
     /// Of reading events.
-    ReadProblems = [&[UNAUTHENTICATED, INSUFFICIENT_SCOPE, INVALID, UNAVAILABLE]];
+    ReadProblems = [&[UNAUTHENTICATED, INSUFFICIENT_SCOPE, INVALID, UNAVAILABLE, QUERY_TIMEOUT]];
     /// Of a search with a body.
-    SearchBodyProblems = [&BODY, &[UNAUTHENTICATED, INSUFFICIENT_SCOPE, INVALID, UNAVAILABLE]];
+    SearchBodyProblems = [&BODY, &[UNAUTHENTICATED, INSUFFICIENT_SCOPE, INVALID, UNAVAILABLE, QUERY_TIMEOUT]];
     /// Of one stored event.
     EventProblems = [&[UNAUTHENTICATED, INSUFFICIENT_SCOPE, NOT_FOUND, UNAVAILABLE]];
+    /// Of one stored event that a parameter names.
+    EventQueryProblems = [&[UNAUTHENTICATED, INSUFFICIENT_SCOPE, NOT_FOUND, INVALID, UNAVAILABLE]];
 }
 
 fn problem(description: &str) -> RefOr<Response> {

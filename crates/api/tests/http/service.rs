@@ -104,7 +104,7 @@ async fn requests_that_lead_nowhere_are_told_so() {
         assert_eq!(surface.get(path).await.problem(), (404, "not_found".to_owned()), "{path}");
     }
     for (method, path, allow) in [
-        (Method::GET, EVENTS, "POST"),
+        (Method::PUT, EVENTS, "POST, GET, HEAD, DELETE"),
         (Method::PUT, SEARCH, "GET, HEAD, POST"),
         (Method::DELETE, SEARCH, "GET, HEAD, POST"),
         (Method::PATCH, "/api/v1/ingestion/events/a", "GET, HEAD, DELETE"),

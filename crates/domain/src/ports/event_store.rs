@@ -26,7 +26,7 @@ pub trait EventStore: Send + Sync {
     /// Looks up which of these ids the tenant has stored. Answers in the order asked.
     ///
     /// # Errors
-    /// Any [`StoreError`] but `OutcomeUnknown` and `Unstorable`: a look-up changes nothing.
+    /// Any [`StoreError`] but `TimedOut`, `OutcomeUnknown` and `Unstorable`: a look-up changes nothing.
     async fn existing(
         &self,
         tenant_id: TenantId,

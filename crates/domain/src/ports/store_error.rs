@@ -6,10 +6,14 @@ pub enum StoreError {
     /// It can't be reached. Nothing was stored; later may work.
     #[error("the store is unavailable")]
     Unavailable(#[source] BoxError),
-    /// It is reached but others are in the way (locks, a full pool, a statement over its time). Nothing
+    /// It is reached but others are in the way (locks, a full pool, an insert over its time). Nothing
     /// was stored; soon may work.
     #[error("the store is busy")]
     Busy(#[source] BoxError),
+    /// A search took longer than it may and was cancelled. The same again takes as long, if the store is no
+    /// less busy then; nothing was changed.
+    #[error("the store took too long")]
+    TimedOut(#[source] BoxError),
     /// It has no room left. Nothing was stored until somebody makes room.
     #[error("the store is full")]
     Full(#[source] BoxError),

@@ -1,17 +1,20 @@
 //! SQLite: one connection that writes, several that read.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sea_orm::{
     SqlxSqliteConnector,
     sqlx::{
-        ConnectOptions as _,
+        self, ConnectOptions as _, SqliteConnection,
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
     },
 };
 
 use super::Connections;
 use crate::{append::Sqlite, open::OpenError, settings::Settings};
+
+/// How many steps of its virtual machine SQLite goes between two looks at the clock: some microseconds.
+const STEPS_BETWEEN_LOOKS: i32 = 1_000;
 
 /// Opens the file.
 ///
@@ -34,7 +37,8 @@ pub(crate) async fn open(settings: &Settings) -> Result<(Connections, Sqlite), O
 
     let writer = pool(settings, 1).connect_with(options.clone()).await.map_err(OpenError::connecting)?;
     let reader_options = options.pragma("query_only", "on");
-    let readers = pool(settings, settings.query_connections).connect_lazy_with(reader_options);
+    let readers = cancelling(pool(settings, settings.query_connections), settings.query_timeout)
+        .connect_lazy_with(reader_options);
     let queries = SqlxSqliteConnector::from_sqlx_sqlite_pool(readers.clone());
     let connections = Connections {
         lookups: queries.clone(),
@@ -53,4 +57,26 @@ fn pool(settings: &Settings, connections: u32) -> SqlitePoolOptions {
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
+}
+
+/// Cancels whatever runs for longer than this on one of the connections since it was taken.
+///
+/// A statement works on a thread of its own and goes on when nobody waits for it any more, so it has to look
+/// at the clock itself. SQLite then ends it with `SQLITE_INTERRUPT`.
+fn cancelling(pool: SqlitePoolOptions, limit: Duration) -> SqlitePoolOptions {
+    pool.after_connect(move |connection, _| Box::pin(set_deadline(connection, limit))).before_acquire(
+        move |connection, _| {
+            Box::pin(async move {
+                set_deadline(connection, limit).await?;
+                Ok(true)
+            })
+        },
+    )
+}
+
+async fn set_deadline(connection: &mut SqliteConnection, limit: Duration) -> Result<(), sqlx::Error> {
+    let deadline = Instant::now() + limit;
+    let mut handle = connection.lock_handle().await?;
+    handle.set_progress_handler(STEPS_BETWEEN_LOOKS, move || Instant::now() < deadline);
+    Ok(())
 }

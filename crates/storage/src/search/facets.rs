@@ -42,7 +42,7 @@ impl Store {
             .order_by("value", Order::Asc)
             .limit(u64::from(limit))
             .take();
-        self.read(async {
+        self.query(async {
             let rows = self.connections.queries.query_all(&select).await?;
             rows.iter().map(|row| facet(row, field)).collect()
         })

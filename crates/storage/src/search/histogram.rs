@@ -28,7 +28,7 @@ impl Store {
         interval: Interval,
     ) -> Result<Vec<Bucket>, StoreError> {
         let select = buckets(events_in_order(self, tenant_id, filter, interval));
-        self.read(async {
+        self.query(async {
             let rows = self.connections.queries.query_all(&select).await?;
             rows.iter().rev().map(bucket).collect()
         })

@@ -41,7 +41,7 @@ impl Store {
         let counted = if is_everything {
             events.len() as u64
         } else {
-            self.read(self.count_up_to(condition(self.database(), tenant_id, &query.filter))).await?
+            self.query(self.count_up_to(condition(self.database(), tenant_id, &query.filter))).await?
         };
         Ok(Page {
             total_count: Ord::min(counted, EXACT_TOTAL),
@@ -64,7 +64,7 @@ impl Store {
         query: &Query,
     ) -> Result<(Vec<StoredEvent>, Option<Position>), StoreError> {
         let found = condition(self.database(), tenant_id, &query.filter);
-        let (rows, is_more) = self.read(self.page(found, query)).await?;
+        let (rows, is_more) = self.query(self.page(found, query)).await?;
         let events = rows.into_iter().map(row::event).collect::<Result<Vec<_>, _>>()?;
         let next = events.last().filter(|_| is_more).map(|last| Position::of(&last.event));
         Ok((events, next))

@@ -101,7 +101,9 @@ fn signal(signal: &str, pid: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lock_in_the_way_is_busy_and_nothing_is_stored() {
     let fresh = Fresh::postgres().await;
-    let store = Store::connect(&impatient(&fresh.settings.url)).await.unwrap();
+    // A search may take longer than it may wait for a lock.
+    let patient = Settings { query_timeout: Duration::from_secs(10), ..impatient(&fresh.settings.url) };
+    let store = Store::connect(&patient).await.unwrap();
     let other = sea_orm::Database::connect(fresh.settings.url.as_str()).await.unwrap();
     let transaction = other.begin().await.unwrap();
     transaction.execute_unprepared("LOCK TABLE events IN ACCESS EXCLUSIVE MODE").await.unwrap();

@@ -20,7 +20,10 @@ use crate::endpoint::Endpoint;
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     let at = Endpoint::at;
     vec![
-        at("/api/v1/ingestion/events").post(post_event::post_event),
+        at("/api/v1/ingestion/events")
+            .post(post_event::post_event)
+            .get(event::get_event_by_query)
+            .delete(event::delete_event_by_query),
         at("/api/v1/ingestion/events/batch").post(post_batch::post_batch),
         at("/api/v1/ingestion/events/search").get(search::search).post(search::search_by_body),
         at("/api/v1/ingestion/events/histogram").get(histogram::histogram),

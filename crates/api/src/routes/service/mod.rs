@@ -23,3 +23,13 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         at("/docs/{file}").with_pattern("/docs/{file:.*}").get(docs::file),
     ]
 }
+
+/// What is answered where only whoever runs the service gets to.
+pub(crate) fn operations_endpoints() -> Vec<Endpoint> {
+    let at = Endpoint::at;
+    vec![
+        at("/livez").get(health::live),
+        at("/readyz").get(ready::ready_for_operations),
+        at("/metrics").get(metrics::metrics_for_operations),
+    ]
+}

@@ -20,9 +20,12 @@ pub(crate) struct ReadyAnswer {
     status: &'static str,
     /// `draining`, `database_unreachable`, `migrations_pending`, `backlog`, `workers_down`, or the name of a part
     /// that is away, such as `redis`.
-    reasons: Vec<&'static str>,
-    /// Requests that wait to be stored.
-    queue_size: usize,
+    /// Left out where only whoever runs the service is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasons: Option<Vec<&'static str>>,
+    /// Requests that wait to be stored. Left out as `reasons` is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue_size: Option<usize>,
 }
 
 /// Tells whether traffic should come here.
@@ -36,20 +39,31 @@ pub(crate) struct ReadyAnswer {
     ),
 )]
 pub(crate) async fn ready(state: State) -> HttpResponse {
-    let readiness = state.readiness.get(|| Readiness::of(&state.store)).await;
-    let mut reasons = obstacles(&state, readiness);
-    if !reasons.is_empty() {
-        let mut response = HttpResponse::build(StatusCode::SERVICE_UNAVAILABLE);
-        let response = response.insert_header((header::RETRY_AFTER, 1));
-        return response.json(answer("not_ready", reasons, &state));
-    }
-    reasons = (state.degraded)();
-    let status = if reasons.is_empty() { "ready" } else { "degraded" };
-    HttpResponse::Ok().json(answer(status, reasons, &state))
+    let has_details = state.settings.public_readiness_details;
+    answer(&state, has_details).await
 }
 
-fn answer(status: &'static str, reasons: Vec<&'static str>, state: &AppState) -> ReadyAnswer {
-    ReadyAnswer { status, reasons, queue_size: state.ingestion.vitals().queue_depth }
+/// Tells the same to whoever runs the service, with every detail.
+pub(crate) async fn ready_for_operations(state: State) -> HttpResponse {
+    answer(&state, true).await
+}
+
+async fn answer(state: &AppState, has_details: bool) -> HttpResponse {
+    let readiness = state.readiness.get(|| Readiness::of(&state.store)).await;
+    let mut reasons = obstacles(state, readiness);
+    let mut response = HttpResponse::Ok();
+    let status = if reasons.is_empty() {
+        reasons = (state.degraded)();
+        if reasons.is_empty() { "ready" } else { "degraded" }
+    } else {
+        response.status(StatusCode::SERVICE_UNAVAILABLE).insert_header((header::RETRY_AFTER, 1));
+        "not_ready"
+    };
+    response.json(ReadyAnswer {
+        status,
+        reasons: has_details.then_some(reasons),
+        queue_size: has_details.then(|| state.ingestion.vitals().queue_depth),
+    })
 }
 
 fn obstacles(state: &AppState, readiness: Readiness) -> Vec<&'static str> {
