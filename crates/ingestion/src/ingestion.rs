@@ -12,14 +12,14 @@ use pulsestream_domain::{
 };
 use pulsestream_rate_limit::{Limiter, Usage};
 use serde::Serialize;
-use tokio::sync::{RwLock, mpsc, oneshot};
+use tokio::sync::{RwLock, oneshot};
 use tokio_util::task::TaskTracker;
 
 use crate::{
     EventOutcome, Failure, IdempotencyKey, Outcome, Receipt, Unreadable,
     body::{self, Format, Offered},
     committer::{Committer, Settled, Submission, judge},
-    lanes::{self, GroupSize, Waiting},
+    lanes::{self, GroupSize, Queue, Waiting},
     rate::Rate,
 };
 
@@ -99,7 +99,7 @@ struct Shared {
     ids: Arc<dyn IdSource>,
     settings: Settings,
     /// Gone once the service drains.
-    queue: RwLock<Option<mpsc::Sender<Waiting>>>,
+    queue: RwLock<Option<Queue>>,
     direct: AtomicUsize,
     lanes_alive: Arc<AtomicUsize>,
     tasks: TaskTracker,
@@ -119,16 +119,16 @@ impl Ingestion {
         settings: Settings,
     ) -> Self {
         let committer = Arc::new(Committer { store, limiter, clock: Arc::clone(&clock) });
-        let (sender, receiver) = mpsc::channel(settings.queue_requests.max(1));
         let tasks = TaskTracker::new();
         let size = GroupSize { events: settings.group_events, bytes: settings.group_bytes };
-        let lanes_alive = lanes::start(settings.lanes.max(1), size, receiver, &committer, &tasks);
+        let requests = settings.queue_requests.max(1);
+        let (queue, lanes_alive) = lanes::start(settings.lanes.max(1), size, requests, &committer, &tasks);
         let shared = Shared {
             committer,
             clock,
             ids,
             settings,
-            queue: RwLock::new(Some(sender)),
+            queue: RwLock::new(Some(queue)),
             direct: AtomicUsize::new(0),
             lanes_alive,
             tasks,
@@ -190,8 +190,7 @@ impl Ingestion {
     pub fn vitals(&self) -> Vitals {
         let shared = &self.shared;
         let queue = shared.queue.try_read().ok();
-        let queue_depth =
-            queue.and_then(|queue| queue.as_ref().map(|q| q.max_capacity() - q.capacity())).unwrap_or(0);
+        let queue_depth = queue.and_then(|queue| queue.as_ref().map(Queue::depth)).unwrap_or(0);
         Vitals {
             queue_depth,
             stored_last_minute: shared.stored.last_minute(shared.clock.now()),
@@ -287,7 +286,7 @@ impl Ingestion {
         if waiting.submission.events.len() < self.shared.settings.direct_events {
             let queue = self.shared.queue.read().await;
             let queue = queue.as_ref().ok_or(Failure::Overloaded)?;
-            queue.try_send(waiting).map_err(|_| Failure::Overloaded)?;
+            queue.put(waiting).map_err(|_| Failure::Overloaded)?;
         } else {
             self.commit_directly(waiting).await?;
         }

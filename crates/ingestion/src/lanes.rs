@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use crate::committer::{Committer, Settled, Submission};
 
 /// How many events make a group that is worth committing beside another.
-const COMPANY: usize = 64;
+const COMPANY: usize = 32;
 
 /// How long a small group waits for another lane's commit, which normally takes a tenth of it. A commit that
 /// hangs must hold up nobody but its own events.
@@ -49,6 +49,30 @@ impl Waiting {
     }
 }
 
+/// Where requests wait for a lane.
+pub(crate) struct Queue {
+    sender: mpsc::Sender<Waiting>,
+    committing: Arc<Committing>,
+}
+
+impl Queue {
+    /// Puts a submission at the end of the queue, or gives it back when the queue is full.
+    pub(crate) fn put(&self, waiting: Waiting) -> Result<(), Waiting> {
+        self.sender.try_send(waiting).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(waiting) | mpsc::error::TrySendError::Closed(waiting) => waiting,
+        })?;
+        if self.depth() >= COMPANY {
+            self.committing.changed.notify_one();
+        }
+        Ok(())
+    }
+
+    /// How many submissions wait.
+    pub(crate) fn depth(&self) -> usize {
+        self.sender.max_capacity() - self.sender.capacity()
+    }
+}
+
 /// The queue's receiving end, with the one submission that did not fit into the last group.
 struct Intake {
     queue: mpsc::Receiver<Waiting>,
@@ -56,11 +80,12 @@ struct Intake {
     committing: Arc<Committing>,
 }
 
-/// How many lanes are committing, and word when one is done.
+/// How many lanes are committing, and word for the one that gathers: one is done, or enough are waiting. (Waking
+/// it for each submission would cost as much as the submission's share of the commit.)
 #[derive(Default)]
 struct Committing {
     lanes: AtomicUsize,
-    one_done: Notify,
+    changed: Notify,
 }
 
 impl Committing {
@@ -80,19 +105,21 @@ struct Busy(Arc<Committing>);
 impl Drop for Busy {
     fn drop(&mut self) {
         self.0.lanes.fetch_sub(1, Ordering::AcqRel);
-        self.0.one_done.notify_one();
+        self.0.changed.notify_one();
     }
 }
 
-/// Starts `count` lanes that share one queue. They end when its sender is gone and everything is answered.
+/// Starts `count` lanes that share one queue. They end when the queue is dropped and everything is answered.
 pub(crate) fn start(
     count: usize,
     size: GroupSize,
-    queue: mpsc::Receiver<Waiting>,
+    queue_requests: usize,
     committer: &Arc<Committer>,
     tasks: &TaskTracker,
-) -> Arc<AtomicUsize> {
-    let intake = Intake { queue, held_over: None, committing: Arc::default() };
+) -> (Queue, Arc<AtomicUsize>) {
+    let committing: Arc<Committing> = Arc::default();
+    let (sender, queue) = mpsc::channel(queue_requests);
+    let intake = Intake { queue, held_over: None, committing: Arc::clone(&committing) };
     let intake = Arc::new(Mutex::new(intake));
     let alive = Arc::new(AtomicUsize::new(count));
     for _ in 0..count {
@@ -115,7 +142,7 @@ pub(crate) fn start(
             drop(lane);
         });
     }
-    alive
+    (Queue { sender, committing }, alive)
 }
 
 /// Counts a lane as gone, however it ends.
@@ -139,29 +166,21 @@ impl Intake {
         let mut group = Group { events: 0, bytes: 0, waiting: Vec::new() };
         group.add(first);
         let mut out_of_patience = std::pin::pin!(tokio::time::sleep(PATIENCE));
-        let mut is_open = true;
-        while is_open {
+        let mut is_patient = true;
+        loop {
             while let Ok(waiting) = self.queue.try_recv() {
                 if !group.has_room_for(&waiting, size) {
                     self.held_over = Some(waiting);
-                    is_open = false;
-                    break;
+                    return group.waiting;
                 }
                 group.add(waiting);
             }
-            if !is_open || group.events >= COMPANY || self.committing.is_idle() {
+            if !is_patient || group.events >= COMPANY || self.committing.is_idle() || self.queue.is_closed() {
                 break;
             }
             tokio::select! {
-                () = &mut out_of_patience => is_open = false,
-                () = self.committing.one_done.notified() => {}
-                next = self.queue.recv() => match next {
-                    Some(waiting) if group.has_room_for(&waiting, size) => group.add(waiting),
-                    rest => {
-                        self.held_over = rest;
-                        is_open = false;
-                    }
-                },
+                () = &mut out_of_patience => is_patient = false,
+                () = self.committing.changed.notified() => {}
             }
         }
         group.waiting
