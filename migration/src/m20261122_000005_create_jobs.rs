@@ -33,31 +33,13 @@ impl MigrationTrait for Migration {
             .primary_key(Index::create().col("tenant_id").col("id"))
             .take();
         manager.create_table(table).await?;
-        let unique = Index::create()
-            .unique()
-            .name("jobs_unique_key")
-            .table("jobs")
-            .col("tenant_id")
-            .col("kind")
-            .col("unique_key")
-            .and_where(Expr::cust("unique_key IS NOT NULL"))
-            .and_where(Expr::cust("dead_at IS NULL"))
-            .take();
-        manager.create_index(unique).await?;
-        let dead = Index::create()
-            .name("jobs_dead")
-            .table("jobs")
-            .col("tenant_id")
-            .col(("dead_at", IndexOrder::Desc))
-            .col(("id", IndexOrder::Desc))
-            .and_where(Expr::cust("dead_at IS NOT NULL"))
-            .take();
-        manager.create_index(dead).await?;
-        let database = manager.get_connection();
-        database.execute_raw(Statement::from_string(columns.0, QUEUE)).await?;
+        for index in indexes() {
+            manager.create_index(index).await?;
+        }
         // A queue's rows die young: their space has to come back at their pace, not at that of the table.
         if columns.is_postgres() {
-            database.execute_raw(Statement::from_string(columns.0, CLEAN_OFTEN)).await?;
+            let clean_often = Statement::from_string(columns.0, CLEAN_OFTEN);
+            manager.get_connection().execute_raw(clean_often).await?;
         }
         Ok(())
     }
@@ -67,11 +49,43 @@ impl MigrationTrait for Migration {
     }
 }
 
-/// The order in which jobs are claimed. A leased job stands where its lease ends, so that one condition finds
-/// those that wait and those that were left behind, and none that is being worked on is looked at.
-const QUEUE: &str = "
-CREATE INDEX jobs_queue ON jobs (kind, priority, (coalesce(lease_until, run_at)), tenant_id)
-WHERE dead_at IS NULL";
+fn indexes() -> [IndexCreateStatement; 4] {
+    let index = |name: &'static str| Index::create().name(name).table("jobs").take();
+    let is_live = || Expr::cust("dead_at IS NULL");
+    [
+        // What waits, in the order in which it is claimed. A leased job is not in it, so that nothing that is
+        // worked on is ever looked at.
+        index("jobs_waiting")
+            .col("kind")
+            .col("priority")
+            .col("run_at")
+            .col("tenant_id")
+            .and_where(Expr::cust("lease_until IS NULL"))
+            .and_where(is_live())
+            .take(),
+        // What is worked on, by when others may have it.
+        index("jobs_leased")
+            .col("kind")
+            .col("lease_until")
+            .col("tenant_id")
+            .and_where(Expr::cust("lease_until IS NOT NULL"))
+            .take(),
+        index("jobs_unique_key")
+            .unique()
+            .col("tenant_id")
+            .col("kind")
+            .col("unique_key")
+            .and_where(Expr::cust("unique_key IS NOT NULL"))
+            .and_where(is_live())
+            .take(),
+        index("jobs_dead")
+            .col("tenant_id")
+            .col(("dead_at", IndexOrder::Desc))
+            .col(("id", IndexOrder::Desc))
+            .and_where(Expr::cust("dead_at IS NOT NULL"))
+            .take(),
+    ]
+}
 
 const CLEAN_OFTEN: &str = "
 ALTER TABLE jobs SET (

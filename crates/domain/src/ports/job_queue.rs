@@ -31,10 +31,9 @@ pub trait JobQueue: Send + Sync {
 
     /// Leases jobs whose time has come until `lease_until`, at most [`Demand::room`] of each kind.
     ///
-    /// Lower [`Priority`](crate::job::Priority) goes first, then who waits longest. Tenants that are not in
-    /// [`Demand::sated`] go before all who are. A job whose lease is over is taken like one that waits. Each
-    /// lease counts as an attempt. No two calls get the same job, however many run at once; the answer has
-    /// no order.
+    /// Jobs whose leases are over go first, then those of higher [`Priority`](crate::job::Priority), then those
+    /// that wait longest. Tenants that are not in [`Demand::sated`] go before all who are. Each lease counts as
+    /// an attempt. No two calls get the same job, however many run at once; the answer has no order.
     ///
     /// # Errors
     /// With [`StoreError::OutcomeUnknown`], jobs may have been leased that nobody works on: they are free

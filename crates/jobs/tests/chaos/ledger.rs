@@ -79,13 +79,6 @@ pub(crate) struct Account {
     pub(crate) attempts_left_over: i64,
 }
 
-/// How far it is.
-#[derive(FromQueryResult, Clone, Copy, Debug)]
-pub(crate) struct Progress {
-    /// Jobs that are not dead.
-    pub(crate) live: i64,
-}
-
 pub(crate) struct Ledger {
     db: DatabaseConnection,
 }
@@ -137,14 +130,32 @@ impl Ledger {
         transaction.commit().await
     }
 
-    pub(crate) async fn progress(&self) -> Result<Progress> {
-        let live = self.sql("SELECT count(*) AS live FROM jobs WHERE dead_at IS NULL", []);
-        Progress::find_by_statement(live).one(&self.db).await?.context("a count is a row")
+    /// How many jobs are not dead.
+    pub(crate) async fn live_jobs(&self) -> Result<i64> {
+        self.count("SELECT count(*) FROM jobs WHERE dead_at IS NULL", []).await
+    }
+
+    /// How many slow jobs the process of this name holds; on SQLite, that anybody holds.
+    pub(crate) async fn slow_jobs_of(&self, name: &str) -> Result<i64> {
+        let id = match self.db.get_database_backend() {
+            DbBackend::Sqlite => "lower(hex(jobs.id))",
+            _ => "replace(jobs.id::text, '-', '')",
+        };
+        let text = format!(
+            "SELECT count(*) FROM jobs JOIN claims ON claims.job = {id} AND claims.token = jobs.token
+             WHERE jobs.lease_until IS NOT NULL AND payload = 'slow' AND name IN ($1, '')"
+        );
+        self.count(&text, [name.into()]).await
     }
 
     pub(crate) async fn account(&self) -> Result<Account> {
         let account = self.sql(ACCOUNT, []);
         Account::find_by_statement(account).one(&self.db).await?.context("counts are a row")
+    }
+
+    async fn count<const N: usize>(&self, text: &str, values: [Value; N]) -> Result<i64> {
+        let row = self.db.query_one_raw(self.sql(text, values)).await?.context("a count is a row")?;
+        Ok(row.try_get_by_index(0)?)
     }
 
     fn effect(&self, lease: &Lease, kind: &str) -> Statement {

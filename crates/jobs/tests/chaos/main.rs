@@ -25,13 +25,13 @@ use pulsestream_testing::{builders::tenant, clock::SequentialIds, postgres::Post
 use tokio::runtime::Runtime;
 
 use crate::{
-    ledger::{Ledger, Progress},
+    ledger::Ledger,
     process::Process,
-    worker::{LEASE, SystemClock, WORK, settings},
+    worker::{LEASE, POLL_INTERVAL, SystemClock, WORK, settings},
 };
 
 /// Jobs that can't be done, by the payload that makes them so.
-const POISONS: [(&str, usize); 3] = [("fail", 20), ("panic", 20), ("hang", 2)];
+const POISONS: [(&str, usize); 3] = [("fail", 20), ("panic", 20), ("hang", 1)];
 /// How long the whole may take before it counts as stuck.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -118,18 +118,23 @@ fn survive(
 
     for (at, blow) in blows.iter().enumerate() {
         let mark = all - all * (at + 1) / (blows.len() + 1);
-        wait(&runtime, &ledger, started, |progress| progress.live <= mark as i64)?;
+        wait_for(started, || Ok(runtime.block_on(ledger.live_jobs())? <= mark as i64))?;
         match *blow {
             Blow::Kill(which) => {
                 workers[which].kill()?;
                 workers[which] = Process::start(url)?;
             }
-            Blow::Pause(which) => pause(&workers[which..=which])?,
+            Blow::Pause(which) => {
+                // What it holds then will be held by the other one when it goes on.
+                let name = workers[which].name();
+                wait_for(started, || Ok(runtime.block_on(ledger.slow_jobs_of(name))? > 0))?;
+                pause(&workers[which..=which])?;
+            }
             Blow::PauseBoth => pause(&workers)?,
             Blow::Crash => crash()?,
         }
     }
-    wait(&runtime, &ledger, started, |progress| progress.live == 0)?;
+    wait_for(started, || Ok(runtime.block_on(ledger.live_jobs())? == 0))?;
     let took = started.elapsed();
     for worker in workers {
         worker.drain()?;
@@ -177,7 +182,7 @@ async fn prepare(url: &str, jobs: usize) -> Result<Ledger> {
 fn payloads(jobs: usize) -> Vec<&'static str> {
     let payload = |at: usize| match at {
         at if at % (jobs / 8) == 7 => "long",
-        at if at % 16 == 0 => "slow",
+        at if at % 100 == 0 => "slow",
         at if at % 2 == 0 => "plain",
         _ => "once",
     };
@@ -188,27 +193,20 @@ fn payloads(jobs: usize) -> Vec<&'static str> {
     all
 }
 
-/// Long enough for the leases to end, and for others to take and do the jobs meanwhile.
+/// Long enough for the leases to end and for others to claim the jobs, and too short for them to do the slow
+/// ones: so those are somebody else's when the paused process tells what became of them.
 fn pause(workers: &[Process]) -> Result<()> {
     for worker in workers {
         worker.stop()?;
     }
-    thread::sleep(LEASE + LEASE / 2);
+    thread::sleep(LEASE + 2 * POLL_INTERVAL);
     workers.iter().try_for_each(Process::go_on)
 }
 
-fn wait(
-    runtime: &Runtime,
-    ledger: &Ledger,
-    started: Instant,
-    is_enough: impl Fn(Progress) -> bool,
-) -> Result<()> {
-    loop {
-        let progress = runtime.block_on(ledger.progress()).context("asking how far it is")?;
-        if is_enough(progress) {
-            return Ok(());
-        }
-        ensure!(started.elapsed() < PATIENCE, "the work does not end: {progress:?}");
-        thread::sleep(Duration::from_millis(50));
+fn wait_for(started: Instant, is_so: impl Fn() -> Result<bool>) -> Result<()> {
+    while !is_so().context("asking how far it is")? {
+        ensure!(started.elapsed() < PATIENCE, "the work does not end");
+        thread::sleep(Duration::from_millis(20));
     }
+    Ok(())
 }

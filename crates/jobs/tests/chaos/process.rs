@@ -14,6 +14,7 @@ use crate::worker;
 /// A process of four workers. It is killed when this is dropped.
 pub(crate) struct Process {
     child: Child,
+    name: String,
 }
 
 impl Process {
@@ -31,9 +32,14 @@ impl Process {
         let mut ready = [0];
         let stdout = child.stdout.as_mut().expect("it is piped");
         let read = stdout.read(&mut ready).context("waiting for a worker")?;
-        let process = Self { child };
-        ensure!(read == 1, "{name} ended at once");
+        let process = Self { child, name };
+        ensure!(read == 1, "{} ended at once", process.name);
         Ok(process)
+    }
+
+    /// What its connections are called.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     pub(crate) fn kill(&mut self) -> Result<()> {

@@ -25,6 +25,7 @@ use crate::ledger::Ledger;
 pub(crate) const MODE: &str = "work";
 pub(crate) const WORK: JobKind = JobKind::named("work");
 pub(crate) const LEASE: Duration = Duration::from_millis(1_500);
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The system's clock.
 pub(crate) struct SystemClock;
@@ -55,16 +56,16 @@ pub(crate) fn main(url: &str, name: &str) -> ExitCode {
         let ledger = Ledger::open_as(url, name).await.expect("the database is up");
         let kind_settings = KindSettings {
             concurrency: 4,
-            max_attempts: 8,
+            max_attempts: 6,
             backoff: Backoff { first: Duration::from_millis(20), longest: Duration::from_millis(200) },
-            time_limit: LEASE + LEASE,
+            time_limit: 2 * LEASE,
         };
         let workers = Workers::start(
             Arc::new(store),
             [(Arc::new(Writes { ledger }) as Arc<dyn Handler>, kind_settings)],
             Arc::new(SystemClock),
             Arc::new(|| u64::from(SystemClock.now().as_micros() as u32) << 32),
-            Settings { lease: LEASE, poll_interval: Duration::from_millis(200), ..Settings::default() },
+            Settings { lease: LEASE, poll_interval: POLL_INTERVAL, ..Settings::default() },
         );
         std::io::stdout().write_all(b"!").expect("somebody waits for it");
         std::io::stdout().flush().expect("somebody waits for it");
@@ -92,7 +93,7 @@ impl Handler for Writes {
             "panic" => panic!("as told"),
             "hang" => return pending().await,
             "long" => sleep(LEASE + LEASE / 2).await,
-            "slow" => sleep(Duration::from_millis(30)).await,
+            "slow" => sleep(LEASE / 2).await,
             _ => {}
         }
         let (written, verdict) = if job.payload == "once" {

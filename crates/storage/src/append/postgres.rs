@@ -8,7 +8,7 @@ use pulsestream_domain::{
     tenant::TenantId,
 };
 use sea_orm::sqlx::{self, PgConnection, Row as _};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use super::{Key, Lanes, Outcomes, Winner};
@@ -126,6 +126,7 @@ impl Postgres {
     /// is met as its own winner. So what was in the way is tried again, and a connection that breaks is
     /// replaced once. Once a try may have got through, no error says that nothing was stored.
     async fn insert(&self, rows: &[&NewEvent]) -> Result<HashSet<Uuid>, StoreError> {
+        let started = Instant::now();
         let mut repeats = 0;
         let mut may_be_stored = false;
         loop {
@@ -142,7 +143,8 @@ impl Postgres {
                 Err(silence) => return Err(StoreError::OutcomeUnknown(silence.into())),
             };
             match Fault::of(&error) {
-                Fault::Conflict if repeats < REPEATS => {
+                // A wait for a lock may have used up most of the time that the caller was promised.
+                Fault::Conflict if repeats < REPEATS && started.elapsed() < self.deadline / 2 => {
                     self.lanes.give_back(lane);
                     repeats += 1;
                     sleep(pause(rows, repeats)).await;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use sea_orm::{
     SqlxSqliteConnector,
     sqlx::{
-        self, ConnectOptions as _, SqliteConnection,
+        self, ConnectOptions as _, Connection as _, SqliteConnection,
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
     },
 };
@@ -35,7 +35,11 @@ pub(crate) async fn open(settings: &Settings) -> Result<(Connections, Sqlite), O
         .foreign_keys(true)
         .disable_statement_logging();
 
-    let writer = pool(settings, 1).connect_with(options.clone()).await.map_err(OpenError::connecting)?;
+    let writer = pool(settings, 1)
+        .after_release(|connection, _| Box::pin(is_between_transactions(connection)))
+        .connect_with(options.clone())
+        .await
+        .map_err(OpenError::connecting)?;
     let reader_options = options.pragma("query_only", "on");
     let readers = cancelling(pool(settings, settings.query_connections), settings.query_timeout)
         .connect_lazy_with(reader_options);
@@ -59,6 +63,18 @@ fn pool(settings: &Settings, connections: u32) -> SqlitePoolOptions {
         .max_lifetime(None)
 }
 
+/// Whether a connection that comes back is out of its last transaction, so that it can begin another.
+///
+/// When the disk is full SQLite rolls back by itself, the rollback that follows fails, and the driver goes on
+/// believing that the transaction is open. It refuses every later one, so such a connection is replaced.
+async fn is_between_transactions(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    if connection.is_in_transaction() {
+        // A rollback may be on its way still; this waits behind it.
+        connection.ping().await?;
+    }
+    Ok(!connection.is_in_transaction())
+}
+
 /// Cancels whatever runs for longer than this on one of the connections since it was taken.
 ///
 /// A statement works on a thread of its own and goes on when nobody waits for it any more, so it has to look
@@ -79,4 +95,31 @@ async fn set_deadline(connection: &mut SqliteConnection, limit: Duration) -> Res
     let mut handle = connection.lock_handle().await?;
     handle.set_progress_handler(STEPS_BETWEEN_LOOKS, move || Instant::now() < deadline);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_disk_does_not_leave_the_writer_in_a_transaction_for_ever() {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = Settings::new(format!("sqlite://{}", directory.path().join("store.db").display()));
+        let (connections, _) = open(&settings).await.unwrap();
+        let writer = connections.changes;
+        writer.execute_unprepared("CREATE TABLE t (bytes blob)").await.unwrap();
+        writer.execute_unprepared("PRAGMA max_page_count = 8").await.unwrap();
+
+        let transaction = writer.begin().await.unwrap();
+        let full = transaction.execute_unprepared("INSERT INTO t VALUES (zeroblob(100000))").await;
+        drop(transaction);
+
+        assert!(full.is_err_and(|error| error.to_string().contains("full")));
+        // The bound belonged to the connection, and so it is gone with it.
+        let transaction = writer.begin().await.unwrap();
+        transaction.execute_unprepared("INSERT INTO t VALUES (zeroblob(100000))").await.unwrap();
+        transaction.commit().await.unwrap();
+    }
 }

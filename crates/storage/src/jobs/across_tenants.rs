@@ -2,27 +2,27 @@
 
 use pulsestream_domain::{
     Timestamp,
-    job::{Demand, LeasedJob, Priority, QueueFigures},
+    job::{Demand, LeasedJob, QueueFigures},
     ports::StoreError,
     tenant::TenantId,
 };
 use sea_orm::{ConnectionTrait as _, DbErr, FromQueryResult, QueryResult};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{lists::hex, read::leased};
 use crate::{Database, Store, entity::jobs::Model, error::UnreadableRow, row};
 
-/// In the order they are taken.
-const PRIORITIES: [Priority; 3] = [Priority::High, Priority::Normal, Priority::Low];
-
-/// The expression and the conditions have to be those of the index, word for word.
-const IS_ANY_DUE: &str = "
-SELECT 1 FROM json_each($1) AS wanted, (SELECT 0 AS number UNION SELECT 1 UNION SELECT 2) AS level
-WHERE EXISTS (
-    SELECT 1 FROM jobs
-    WHERE kind = wanted.value AND priority = level.number AND dead_at IS NULL
-      AND coalesce(lease_until, run_at) <= $2)
-LIMIT 1";
+/// What can be claimed, in the order it is: who has it, and since when it waits. The conditions have to imply
+/// those of the indexes.
+///
+/// What somebody was lost with goes first: it had its turn. Then a step per priority, so that the index leads
+/// right to what is due; one range over all of them would lead past every job that is scheduled for later.
+const STEPS: [(&str, &str); 4] = [
+    ("lease_until <= $2", "lease_until"),
+    ("lease_until IS NULL AND dead_at IS NULL AND priority = 0 AND run_at <= $2", "run_at"),
+    ("lease_until IS NULL AND dead_at IS NULL AND priority = 1 AND run_at <= $2", "run_at"),
+    ("lease_until IS NULL AND dead_at IS NULL AND priority = 2 AND run_at <= $2", "run_at"),
+];
 
 const FIGURES: &str = "
 SELECT kind,
@@ -85,14 +85,18 @@ impl Store {
     ) -> Result<Vec<Model>, DbErr> {
         let has_sated = demands.iter().any(|demand| !demand.sated.is_empty());
         let wanted = |demand: &&Demand| json!({"kind": demand.kind.as_str(), "room": demand.room, "sated": hexes(&demand.sated)});
-        let list = Value::Array(demands.iter().map(wanted).collect()).to_string();
-        let statement = self.sql(&postgres_claim(has_sated), [list.into(), now.into(), until.into()]);
+        let list = json!(demands.iter().map(wanted).collect::<Vec<_>>()).to_string();
+        let text = postgres_claim(demands.len(), has_sated);
+        let statement = self.sql(&text, [list.into(), now.into(), until.into()]);
         models(&self.connections.changes.query_all_raw(statement).await?)
     }
 
     async fn is_any_due(&self, demands: &[&Demand], now: i64) -> Result<bool, StoreError> {
         let kinds: Vec<&str> = demands.iter().map(|demand| demand.kind.as_str()).collect();
-        let statement = self.sql(IS_ANY_DUE, [json!(kinds).to_string().into(), now.into()]);
+        let exists = STEPS
+            .map(|(is_due, _)| format!("EXISTS (SELECT 1 FROM jobs WHERE kind = wanted.value AND {is_due})"));
+        let text = format!("SELECT 1 FROM json_each($1) AS wanted WHERE {} LIMIT 1", exists.join(" OR "));
+        let statement = self.sql(&text, [json!(kinds).to_string().into(), now.into()]);
         Ok(self.read(self.connections.lookups.query_one_raw(statement)).await?.is_some())
     }
 
@@ -102,16 +106,15 @@ impl Store {
         for demand in demands {
             let sated = json!(hexes(&demand.sated)).to_string();
             let mut room = i64::from(demand.room);
-            for (priority, are_sated) in passes(!demand.sated.is_empty()) {
+            for pass in passes(!demand.sated.is_empty()) {
                 let values = [
-                    until.into(),
                     demand.kind.as_str().into(),
-                    priority.as_number().into(),
                     now.into(),
+                    until.into(),
                     sated.as_str().into(),
                     room.into(),
                 ];
-                let rows = transaction.query_all_raw(self.sql(&sqlite_claim(are_sated), values)).await?;
+                let rows = transaction.query_all_raw(self.sql(&sqlite_claim(pass), values)).await?;
                 claimed.extend(models(&rows)?);
                 room -= rows.len() as i64;
                 if room == 0 {
@@ -124,42 +127,47 @@ impl Store {
     }
 }
 
+/// One look for jobs to claim.
+struct Pass {
+    is_due: &'static str,
+    since: &'static str,
+    /// Whether it is for tenants that are sated, or for all others.
+    are_sated: bool,
+}
+
 /// Tenants that are not sated come first, whatever the priority: else one tenant's urgent jobs could hold up
 /// everybody.
-fn passes(has_sated: bool) -> impl Iterator<Item = (Priority, bool)> {
+fn passes(has_sated: bool) -> impl Iterator<Item = Pass> {
     let groups: &[bool] = if has_sated { &[false, true] } else { &[false] };
-    groups.iter().flat_map(|are_sated| PRIORITIES.map(|priority| (priority, *are_sated)))
+    groups
+        .iter()
+        .flat_map(|are_sated| STEPS.map(|(is_due, since)| Pass { is_due, since, are_sated: *are_sated }))
 }
 
 /// One statement for all kinds, in which each pass takes what the ones before it left room for.
 ///
-/// A pass per priority, so that the index leads right to what is due: with one range over all priorities it
-/// would lead past every job that is scheduled for later.
-fn postgres_claim(has_sated: bool) -> String {
-    let mut text = "WITH wanted AS (
-            SELECT * FROM jsonb_to_recordset($1::jsonb) AS wanted (kind text, room bigint, sated uuid[]))"
-        .to_owned();
+/// The number of demands is in the text: few numbers occur, and for a number the plan is made once.
+fn postgres_claim(demands: usize, has_sated: bool) -> String {
+    let mut text = format!(
+        "WITH wanted AS (
+            SELECT * FROM jsonb_to_recordset($1::jsonb) AS each (kind text, room bigint, sated uuid[])
+            LIMIT {demands})"
+    );
     let mut picked = Vec::new();
-    for (pass, (priority, are_sated)) in passes(has_sated).enumerate() {
-        let taken: String = (0..pass)
-            .map(|pass| {
-                format!(" - (SELECT count(*) FROM pass_{pass} AS before WHERE before.kind = wanted.kind)")
-            })
-            .collect();
+    for (number, Pass { is_due, since, are_sated }) in passes(has_sated).enumerate() {
+        let count =
+            |pass| format!(" - (SELECT count(*) FROM pass_{pass} AS before WHERE before.kind = wanted.kind)");
+        let taken: String = (0..number).map(count).collect();
+        let not = if are_sated { "" } else { "NOT" };
         text += &format!(
-            ", pass_{pass} AS (
+            ", pass_{number} AS (
                 SELECT pick.* FROM wanted CROSS JOIN LATERAL (
                     SELECT kind, tenant_id, id FROM jobs
-                    WHERE kind = wanted.kind AND priority = {} AND dead_at IS NULL
-                      AND coalesce(lease_until, run_at) <= $2
-                      AND {}(tenant_id = ANY (wanted.sated))
-                    ORDER BY coalesce(lease_until, run_at)
-                    LIMIT wanted.room{taken}
-                    FOR UPDATE SKIP LOCKED) AS pick)",
-            priority.as_number(),
-            if are_sated { "" } else { "NOT " },
+                    WHERE kind = wanted.kind AND {is_due} AND {not} (tenant_id = ANY (wanted.sated))
+                    ORDER BY {since} LIMIT wanted.room{taken}
+                    FOR UPDATE SKIP LOCKED) AS pick)"
         );
-        picked.push(format!("SELECT tenant_id, id FROM pass_{pass}"));
+        picked.push(format!("SELECT tenant_id, id FROM pass_{number}"));
     }
     text + &format!(
         " UPDATE jobs SET token = token + 1, attempts = attempts + 1, lease_until = $3
@@ -169,16 +177,15 @@ fn postgres_claim(has_sated: bool) -> String {
     )
 }
 
-fn sqlite_claim(are_sated: bool) -> String {
+fn sqlite_claim(Pass { is_due, since, are_sated }: Pass) -> String {
+    let not = if are_sated { "" } else { "NOT" };
     format!(
-        "UPDATE jobs SET token = token + 1, attempts = attempts + 1, lease_until = $1
+        "UPDATE jobs SET token = token + 1, attempts = attempts + 1, lease_until = $3
          WHERE (tenant_id, id) IN (
              SELECT tenant_id, id FROM jobs
-             WHERE kind = $2 AND priority = $3 AND dead_at IS NULL AND coalesce(lease_until, run_at) <= $4
-               AND tenant_id {} (SELECT unhex(value) FROM json_each($5))
-             ORDER BY coalesce(lease_until, run_at) LIMIT $6)
-         RETURNING *",
-        if are_sated { "IN" } else { "NOT IN" }
+             WHERE kind = $1 AND {is_due} AND tenant_id {not} IN (SELECT unhex(value) FROM json_each($4))
+             ORDER BY {since} LIMIT $5)
+         RETURNING *"
     )
 }
 
@@ -200,4 +207,21 @@ fn queue_figures(figures: Figures) -> Result<QueueFigures, UnreadableRow> {
         dead: row::count(figures.dead),
         oldest_due: figures.oldest_due.map(Timestamp::from_micros),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use pulsestream_domain::job::Priority;
+
+    use super::*;
+
+    #[test]
+    fn there_is_a_step_for_each_priority_in_order() {
+        let priorities = [Priority::High, Priority::Normal, Priority::Low];
+        assert!(priorities.is_sorted());
+        assert_eq!(STEPS.len(), 1 + priorities.len());
+        for (priority, (is_due, _)) in priorities.into_iter().zip(&STEPS[1..]) {
+            assert!(is_due.contains(&format!("priority = {} ", priority.as_number())), "{is_due}");
+        }
+    }
 }

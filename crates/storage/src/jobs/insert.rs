@@ -6,7 +6,7 @@ use pulsestream_domain::job::{Enqueued, NewJob};
 use sea_orm::{ConnectionTrait, DbErr, Statement};
 use serde_json::json;
 
-use super::lists::{Column, hex, key, rows};
+use super::lists::{Column, hex, key, rows, values};
 
 const COLUMNS: [(&str, Column); 7] = [
     ("tenant_id", Column::Uuid),
@@ -39,8 +39,7 @@ pub(crate) async fn insert_in(db: &impl ConnectionTrait, jobs: &[NewJob]) -> Res
          ON CONFLICT DO NOTHING RETURNING tenant_id, id",
         rows(backend, &COLUMNS)
     );
-    let list = serde_json::Value::Array(list).to_string();
-    let made = db.query_all_raw(Statement::from_sql_and_values(backend, text, [list.into()])).await?;
+    let made = db.query_all_raw(Statement::from_sql_and_values(backend, text, values(list))).await?;
     let mut made: HashSet<_> = made.iter().map(key).collect::<Result<_, _>>()?;
     let outcome = |job: &NewJob| match made.remove(&(job.tenant_id, job.id)) {
         true => Enqueued::New,

@@ -6,7 +6,7 @@ use pulsestream_domain::{
     job::{JobId, Lease, LeaseCheck},
     tenant::TenantId,
 };
-use sea_orm::{DbBackend, DbErr, QueryResult};
+use sea_orm::{DbBackend, DbErr, QueryResult, Value};
 use uuid::Uuid;
 
 /// What a member of a row's object is.
@@ -20,7 +20,10 @@ pub(super) enum Column {
     Integer,
 }
 
-/// An item for `FROM` that reads the objects of the JSON array in `$1` as rows with these columns.
+/// An item for `FROM` that reads the `$2` objects of the JSON array in `$1` as rows with these columns.
+///
+/// Without their number, PostgreSQL takes any list for a hundred rows, and would rather read the whole queue
+/// than look up as many.
 pub(super) fn rows(backend: DbBackend, columns: &[(&str, Column)]) -> String {
     let on_postgres = |(name, column): &(&str, Column)| match column {
         Column::Uuid => format!("{name} uuid"),
@@ -33,9 +36,18 @@ pub(super) fn rows(backend: DbBackend, columns: &[(&str, Column)]) -> String {
     };
     let list = |of: &dyn Fn(&(&str, Column)) -> String| columns.iter().map(of).collect::<Vec<_>>().join(", ");
     match backend {
-        DbBackend::Sqlite => format!("(SELECT {} FROM json_each($1)) AS listed", list(&on_sqlite)),
-        _ => format!("jsonb_to_recordset($1::jsonb) AS listed ({})", list(&on_postgres)),
+        DbBackend::Sqlite => format!("(SELECT {} FROM json_each($1) LIMIT $2) AS listed", list(&on_sqlite)),
+        _ => format!(
+            "(SELECT * FROM jsonb_to_recordset($1::jsonb) AS each ({}) LIMIT $2) AS listed",
+            list(&on_postgres)
+        ),
     }
+}
+
+/// The values of `$1` and `$2` for [`rows`].
+pub(super) fn values(list: Vec<serde_json::Value>) -> [Value; 2] {
+    let count = list.len() as i64;
+    [serde_json::Value::Array(list).to_string().into(), count.into()]
 }
 
 pub(super) fn hex(id: Uuid) -> String {

@@ -137,3 +137,61 @@ impl JobQueue for Store {
         self.jobs_enqueued.notified().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pulsestream_domain::job::SYSTEM;
+    use pulsestream_testing::shared;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::Settings;
+
+    const KIND: JobKind = JobKind::named("test");
+    const NOW: Timestamp = Timestamp::from_secs(1_795_343_430);
+
+    async fn claim(store: &Store) -> Vec<LeasedJob> {
+        let demand = Demand { kind: KIND, room: 9, sated: vec![] };
+        store.claim(&[demand], NOW.plus_secs(30), NOW).await.unwrap()
+    }
+
+    /// What is done in a transaction is done when that is committed, and not before.
+    async fn jobs_come_and_go_with_the_transaction_they_are_part_of(settings: &Settings) {
+        let store = Store::connect(settings).await.unwrap();
+        store.migrate().await.unwrap();
+        let job = NewJob::new(SYSTEM, JobId(Uuid::from_u128(1)), KIND, NOW);
+
+        let transaction = store.begin().await.unwrap();
+        assert_eq!(insert_in(&transaction, std::slice::from_ref(&job)).await.unwrap(), [Enqueued::New]);
+        transaction.rollback().await.unwrap();
+        assert_eq!(claim(&store).await, []);
+
+        let transaction = store.begin().await.unwrap();
+        insert_in(&transaction, &[job]).await.unwrap();
+        transaction.commit().await.unwrap();
+        let leased = claim(&store).await;
+        let done = [(leased[0].lease, Settlement::Complete)];
+
+        let transaction = store.begin().await.unwrap();
+        assert_eq!(settle_in(&transaction, &done, NOW).await.unwrap(), [LeaseCheck::Held]);
+        transaction.rollback().await.unwrap();
+        let transaction = store.begin().await.unwrap();
+        assert_eq!(settle_in(&transaction, &done, NOW).await.unwrap(), [LeaseCheck::Held], "it was undone");
+        transaction.commit().await.unwrap();
+        assert_eq!(store.settle(&done, NOW).await.unwrap(), [LeaseCheck::Lost]);
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn jobs_are_part_of_a_transaction_on_sqlite() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("store.db").display());
+        jobs_come_and_go_with_the_transaction_they_are_part_of(&Settings::new(url)).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn jobs_are_part_of_a_transaction_on_postgres() {
+        let database = shared::databases().unwrap().fresh().unwrap();
+        jobs_come_and_go_with_the_transaction_they_are_part_of(&Settings::new(database.url())).await;
+    }
+}

@@ -4,10 +4,10 @@ use pulsestream_domain::{
     Timestamp,
     job::{Lease, LeaseCheck, Settlement},
 };
-use sea_orm::{ConnectionTrait, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement};
 use serde_json::{Value, json};
 
-use super::lists::{Column, checks, hex, rows};
+use super::lists::{Column, checks, hex, rows, values};
 
 const LEASE: [(&str, Column); 3] =
     [("of_tenant", Column::Uuid), ("of_job", Column::Uuid), ("of_token", Column::Integer)];
@@ -42,12 +42,11 @@ pub(crate) async fn settle_in(
         let text = format!(
             "DELETE FROM jobs
              WHERE (tenant_id, id, token) IN (SELECT of_tenant, of_job, of_token FROM {})
-               AND lease_until > $2
+               AND lease_until > $3
              RETURNING tenant_id, id",
             rows(backend, &LEASE)
         );
-        let values = [Value::Array(completed).to_string().into(), now.as_micros().into()];
-        done = db.query_all_raw(Statement::from_sql_and_values(backend, text, values)).await?;
+        done = query(db, text, completed, [now]).await?;
     }
     if !kept.is_empty() {
         let text = format!(
@@ -57,15 +56,14 @@ pub(crate) async fn settle_in(
                  attempts = CASE outcome WHEN 'again' THEN 0 WHEN 'release' THEN attempts - 1
                                          ELSE attempts END,
                  error = CASE outcome WHEN 'again' THEN NULL ELSE coalesce(why, error) END,
-                 dead_at = CASE outcome WHEN 'bury' THEN CAST($2 AS bigint) END,
+                 dead_at = CASE outcome WHEN 'bury' THEN CAST($3 AS bigint) END,
                  lease_until = NULL
              FROM {}
-             WHERE tenant_id = of_tenant AND id = of_job AND token = of_token AND lease_until > $2
+             WHERE tenant_id = of_tenant AND id = of_job AND token = of_token AND lease_until > $3
              RETURNING tenant_id, id",
             rows(backend, &KEPT)
         );
-        let values = [Value::Array(kept).to_string().into(), now.as_micros().into()];
-        done.extend(db.query_all_raw(Statement::from_sql_and_values(backend, text, values)).await?);
+        done.extend(query(db, text, kept, [now]).await?);
     }
     checks(settlements.iter().map(|(lease, _)| lease), &done)
 }
@@ -82,15 +80,25 @@ pub(super) async fn extend(
     }
     let backend = db.get_database_backend();
     let text = format!(
-        "UPDATE jobs SET lease_until = $3 FROM {}
-         WHERE tenant_id = of_tenant AND id = of_job AND token = of_token AND lease_until > $2
+        "UPDATE jobs SET lease_until = $4 FROM {}
+         WHERE tenant_id = of_tenant AND id = of_job AND token = of_token AND lease_until > $3
          RETURNING tenant_id, id",
         rows(backend, &LEASE)
     );
-    let list = Value::Array(leases.iter().map(lease_row).collect()).to_string();
-    let values = [list.into(), now.as_micros().into(), lease_until.as_micros().into()];
-    let done = db.query_all_raw(Statement::from_sql_and_values(backend, text, values)).await?;
+    let done = query(db, text, leases.iter().map(lease_row).collect(), [now, lease_until]).await?;
     checks(leases.iter(), &done)
+}
+
+/// Runs a statement on a list and some instants.
+async fn query<const N: usize>(
+    db: &impl ConnectionTrait,
+    text: String,
+    list: Vec<Value>,
+    instants: [Timestamp; N],
+) -> Result<Vec<QueryResult>, DbErr> {
+    let instants = instants.map(|instant| instant.as_micros().into());
+    let values = values(list).into_iter().chain(instants);
+    db.query_all_raw(Statement::from_sql_and_values(db.get_database_backend(), text, values)).await
 }
 
 fn lease_row(lease: &Lease) -> Value {

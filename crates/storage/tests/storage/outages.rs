@@ -118,6 +118,24 @@ async fn a_lock_in_the_way_is_busy_and_nothing_is_stored() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn waiting_for_a_lock_again_and_again_stays_within_the_time_of_one_insert() {
+    let fresh = Fresh::postgres().await;
+    let settings = Settings { ingest_timeout: Duration::from_secs(3), ..Settings::new(&fresh.settings.url) };
+    let store = Store::connect(&settings).await.unwrap();
+    let other = sea_orm::Database::connect(fresh.settings.url.as_str()).await.unwrap();
+    let transaction = other.begin().await.unwrap();
+    transaction.execute_unprepared("LOCK TABLE events IN EXCLUSIVE MODE").await.unwrap();
+
+    let started = std::time::Instant::now();
+    let refused = store.append(&[event(TENANT, "a")]).await;
+    let waited = started.elapsed();
+    transaction.rollback().await.unwrap();
+
+    assert!(matches!(refused, Err(StoreError::Busy(_))), "{refused:?}");
+    assert!(waited < settings.ingest_timeout + Duration::from_secs(2), "{waited:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_value_that_slipped_through_is_unstorable_and_nothing_is_stored() {
     let fresh = Fresh::postgres().await;
     let bad = NewEvent { document: Document::from_stored("\0".to_owned()), ..event(TENANT, "bad") };

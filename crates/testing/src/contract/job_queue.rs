@@ -33,6 +33,7 @@ pub async fn job_queue(queue: &dyn JobQueue) {
     a_released_job_waits_as_if_nobody_had_had_it(&bench("release")).await;
     a_key_is_in_use_while_its_job_lives(&bench("unique"), &bench("unique_other")).await;
     what_is_urgent_and_what_waits_longest_goes_first(&bench("order")).await;
+    what_somebody_was_lost_with_goes_before_all_else(&bench("lost")).await;
     tenants_that_have_their_share_come_last(&bench("share")).await;
     a_dead_job_is_kept_until_it_is_replayed_or_purged(&bench("dead")).await;
     a_replay_gives_way_to_a_live_job(&bench("superseded")).await;
@@ -299,6 +300,19 @@ async fn what_is_urgent_and_what_waits_longest_goes_first(bench: &Bench<'_>) {
     assert_eq!(order, [BTreeSet::from([high]), BTreeSet::from([normal, longer]), BTreeSet::from([low])]);
     let last = bench.claim_one(START.plus_secs(99)).await;
     bench.done(last.lease, Settlement::Complete, START.plus_secs(99)).await;
+}
+
+async fn what_somebody_was_lost_with_goes_before_all_else(bench: &Bench<'_>) {
+    let lost = NewJob { priority: Priority::Low, ..bench.job() };
+    bench.put(std::slice::from_ref(&lost)).await;
+    bench.claim_one(START).await;
+    let urgent = NewJob { priority: Priority::High, due_at: START.plus_secs(-60), ..bench.job() };
+    bench.put(std::slice::from_ref(&urgent)).await;
+    let (first, second) = (bench.claim(1, LEASE_END).await, bench.claim(1, LEASE_END).await);
+    assert_eq!((ids(&first), ids(&second)), (BTreeSet::from([lost.id]), BTreeSet::from([urgent.id])));
+    for job in first.iter().chain(&second) {
+        bench.done(job.lease, Settlement::Complete, LEASE_END).await;
+    }
 }
 
 async fn tenants_that_have_their_share_come_last(bench: &Bench<'_>) {

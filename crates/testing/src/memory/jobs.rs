@@ -118,7 +118,8 @@ impl JobQueue for MemoryQueue {
             let mut due: Vec<&mut Job> =
                 jobs.values_mut().filter(|job| job.new.kind == demand.kind && job.is_due(now)).collect();
             due.sort_by_key(|job| {
-                (demand.sated.contains(&job.new.tenant_id), job.new.priority, job.ready_at())
+                let is_sated = demand.sated.contains(&job.new.tenant_id);
+                (is_sated, job.lease_until.is_none(), job.new.priority, job.ready_at())
             });
             for job in due.into_iter().take(demand.room as usize) {
                 job.token += 1;
