@@ -9,17 +9,18 @@ use pulsestream_tests::{Trial, once};
 use serde_json::Value;
 
 /// What each package may depend on, of this workspace. A new arrow is a decision: it is added here.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("domain", &[]),
     ("migration", &[]),
-    ("rate-limit", &["domain"]),
-    ("storage", &["domain", "migration"]),
-    ("ingestion", &["domain", "rate-limit"]),
-    ("api", &["domain", "ingestion", "rate-limit", "storage"]),
-    ("server", &["api", "domain", "ingestion", "migration", "rate-limit", "storage"]),
+    ("rate-limit", &["domain", "sabotage"]),
+    ("sabotage", &[]),
+    ("storage", &["domain", "migration", "sabotage"]),
+    ("ingestion", &["domain", "rate-limit", "sabotage"]),
+    ("api", &["domain", "ingestion", "rate-limit", "sabotage", "storage"]),
+    ("server", &["api", "domain", "ingestion", "migration", "rate-limit", "sabotage", "storage"]),
     ("example-embed", &["domain", "ingestion", "rate-limit", "storage"]),
     ("testing", &["domain"]),
-    ("tests", &["testing"]),
+    ("tests", &["sabotage", "testing"]),
     ("bench", &["domain", "ingestion", "migration", "rate-limit", "storage", "testing"]),
 ];
 /// Packages that never ship: anything may use them in its own tests, and they may use any driver.

@@ -74,6 +74,16 @@ impl Postgres {
     /// each other, and the server would kill one.
     pub(super) async fn append(&self, events: &[NewEvent]) -> Result<Vec<Appended>, StoreError> {
         let mut outcomes = Outcomes::unknown(events);
+        #[cfg(feature = "sabotage")]
+        if pulsestream_sabotage::is_broken("check_then_insert") {
+            let places = outcomes.open();
+            let keys: Vec<Key<'_>> = places.iter().map(|place| Key::of(&events[*place])).collect();
+            let winners = self.existing(&keys).await?;
+            outcomes.set_winners(&places, &winners);
+            if let Some(answer) = outcomes.complete() {
+                return Ok(answer);
+            }
+        }
         for round in 0..ROUNDS {
             let places = outcomes.open();
             let rows: Vec<&NewEvent> = places.iter().map(|place| &events[*place]).collect();
@@ -130,8 +140,12 @@ impl Postgres {
                 if may_be_stored { StoreError::OutcomeUnknown(error.into()) } else { unchanged(error) }
             };
             let mut lane = self.lanes.take().await.map_err(failed)?;
+            #[cfg(feature = "sabotage")]
+            pulsestream_sabotage::step("before_insert");
             let error = match timeout(self.deadline, insert_once(&mut lane, rows)).await {
                 Ok(Ok(made)) => {
+                    #[cfg(feature = "sabotage")]
+                    pulsestream_sabotage::step("after_commit");
                     self.lanes.give_back(lane);
                     return Ok(made);
                 }
@@ -183,7 +197,11 @@ async fn insert_once(
             rows.iter().map(|$row| $value).collect::<Vec<_>>()
         };
     }
-    let made = sqlx::query(INSERT)
+    #[cfg(not(feature = "sabotage"))]
+    let statement = INSERT;
+    #[cfg(feature = "sabotage")]
+    let statement = sabotaged_insert();
+    let made = sqlx::query(statement)
         .bind(column!(|row| row.tenant_id.0))
         .bind(column!(|row| row.id))
         .bind(column!(|row| row.event_id.as_str()))
@@ -208,6 +226,20 @@ async fn insert_once(
         .fetch_all(connection)
         .await?;
     made.iter().map(|row| row.try_get(0)).collect()
+}
+
+/// The insert as a mutant would have it.
+#[cfg(feature = "sabotage")]
+fn sabotaged_insert() -> sqlx::AssertSqlSafe<String> {
+    let insert = INSERT.to_owned();
+    sqlx::AssertSqlSafe(if pulsestream_sabotage::is_broken("check_then_insert") {
+        let target = "ON CONFLICT (tenant_id, external_id) WHERE external_id IS NOT NULL AND NOT is_deleted DO NOTHING";
+        insert.replace(target, "")
+    } else if pulsestream_sabotage::is_broken("last_write_wins") {
+        insert.replace("DO NOTHING", "DO UPDATE SET document = EXCLUDED.document, content_hash = EXCLUDED.content_hash")
+    } else {
+        insert
+    })
 }
 
 type Winners = Vec<Option<Result<Winner, StoreError>>>;

@@ -32,6 +32,11 @@ pub(crate) async fn open(settings: &Settings) -> Result<(Connections, Sqlite), O
         .foreign_keys(true)
         .disable_statement_logging();
 
+    #[cfg(feature = "sabotage")]
+    let options = match pulsestream_sabotage::is_broken("no_flush") {
+        true => options.synchronous(SqliteSynchronous::Off),
+        false => options,
+    };
     let writer = pool(settings, 1).connect_with(options.clone()).await.map_err(OpenError::connecting)?;
     let reader_options = options.pragma("query_only", "on");
     let readers = pool(settings, settings.query_connections).connect_lazy_with(reader_options);
