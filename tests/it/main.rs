@@ -15,6 +15,7 @@ mod overload;
 mod races;
 mod redis_away;
 mod reports;
+mod sabotage;
 mod scenarios;
 mod search;
 mod shutdown;
@@ -53,6 +54,7 @@ fn all() -> Vec<Trial> {
         startup::trials(),
         access_log::trials(),
         architecture::trials(),
+        sabotage::trials(),
         corpus::trials(),
     ];
     modules.into_iter().flatten().collect()

@@ -124,7 +124,8 @@ impl Ledger {
 
     /// How many events were acknowledged.
     pub fn acknowledged(&self) -> usize {
-        let is_acknowledged = |tries: &&Vec<Try>| tries.iter().any(|try_| try_.outcome == Outcome::Acknowledged);
+        let is_acknowledged =
+            |tries: &&Vec<Try>| tries.iter().any(|try_| try_.outcome == Outcome::Acknowledged);
         self.tries().values().filter(is_acknowledged).count()
     }
 
@@ -156,7 +157,8 @@ impl Ledger {
             }
         }
         let lost = tries.iter().filter(|(id, tries)| {
-            tries.iter().any(|try_| try_.outcome == Outcome::Acknowledged) && !stored.contains_key(id.as_str())
+            tries.iter().any(|try_| try_.outcome == Outcome::Acknowledged)
+                && !stored.contains_key(id.as_str())
         });
         found.lost = lost.map(|(id, tries)| format!("{id} was acknowledged: {tries:?}")).collect();
         found.lost.sort_unstable();
@@ -179,8 +181,11 @@ pub fn outcome_of(result: &Value) -> Outcome {
 
 /// Whether a store that keeps its word may hold this content after these tries.
 fn may_be_stored(content: &str, tries: &[Try]) -> bool {
-    let mut acknowledged =
-        tries.iter().filter(|try_| try_.outcome == Outcome::Acknowledged).map(|try_| &*try_.content).peekable();
+    let mut acknowledged = tries
+        .iter()
+        .filter(|try_| try_.outcome == Outcome::Acknowledged)
+        .map(|try_| &*try_.content)
+        .peekable();
     if acknowledged.peek().is_some() {
         return acknowledged.all(|acknowledged| acknowledged == content);
     }

@@ -106,7 +106,10 @@ impl Committer {
             std::mem::take(&mut group.admitted).into_iter().unzip();
         #[cfg(feature = "sabotage")]
         if pulsestream_sabotage::is_broken("answer_before_commit") {
-            slots.iter().zip(&events).for_each(|(&slot, event)| group.fates[slot] = Fate::Stored(event.received_at));
+            slots
+                .iter()
+                .zip(&events)
+                .for_each(|(&slot, event)| group.fates[slot] = Fate::Stored(event.received_at));
             let store = Arc::clone(&self.store);
             tokio::spawn(async move { store.append(&events).await });
             return;
@@ -311,7 +314,9 @@ impl Group {
             }
             Fate::Unstorable => Outcome::Rejected(vec![FieldError::new("", Reason::NotStorable)]),
             #[cfg(feature = "sabotage")]
-            Fate::Failed(Failure::OutcomeUnknown) if pulsestream_sabotage::is_broken("unknown_as_rejected") => {
+            Fate::Failed(Failure::OutcomeUnknown)
+                if pulsestream_sabotage::is_broken("unknown_as_rejected") =>
+            {
                 Outcome::Rejected(vec![FieldError::new("", Reason::NotStorable)])
             }
             Fate::Failed(failure) => Outcome::Failed(failure),

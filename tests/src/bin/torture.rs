@@ -19,7 +19,7 @@ struct Arguments {
     #[command(subcommand)]
     command: Option<Task>,
     /// What every choice follows from; a new one each time without it.
-    #[arg(long)]
+    #[arg(long, global = true)]
     seed: Option<u64>,
     /// A short form of everything: a few minutes.
     #[arg(long)]
@@ -27,9 +27,12 @@ struct Arguments {
     /// How long each kind of cluster is under random faults (T1b).
     #[arg(long)]
     minutes: Option<u64>,
-    /// Only experiments whose names begin with one of these: `--only T1a,T3`.
-    #[arg(long, value_delimiter = ',')]
+    /// Only experiments, or mutants, whose names begin with one of these: `--only T1a,T3`.
+    #[arg(long, global = true, value_delimiter = ',')]
     only: Vec<String>,
+    /// Say what breaks when it does.
+    #[arg(long)]
+    verbose: bool,
     /// The server does this wrong, by a name of the sabotage crate.
     #[arg(long)]
     mutant: Option<String>,
@@ -48,7 +51,9 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.command {
         Some(Task::List) => {
-            experiments::all().iter().for_each(|experiment| println!("{:14} {}", experiment.name, experiment.about));
+            experiments::all()
+                .iter()
+                .for_each(|experiment| println!("{:14} {}", experiment.name, experiment.about));
             ExitCode::SUCCESS
         }
         Some(Task::Mutants) => mutants(&arguments),
@@ -57,12 +62,18 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: &Arguments) -> ExitCode {
+    // One line: the text of a failure, which is all that matters of it here.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let text = panic.payload_as_str().unwrap_or("a panic without a text");
+        println!("      FAILED {text:.400} at {place}");
+    }));
     if let Some(mutant) = &arguments.mutant {
         binary::be_mutant(mutant);
     }
     let seed = arguments.seed.unwrap_or_else(fresh_seed);
     let random_faults = arguments.minutes.map(|minutes| Duration::from_secs(60 * minutes));
-    let wish = Wish { seed, is_short: arguments.short, random_faults };
+    let wish = Wish { seed, is_short: arguments.short, is_verbose: arguments.verbose, random_faults };
     println!("seed {seed}");
     let is_wanted = |name: &str| {
         arguments.only.is_empty() || arguments.only.iter().any(|only| name.starts_with(only.as_str()))
@@ -80,18 +91,27 @@ async fn run(arguments: &Arguments) -> ExitCode {
             }
             Err(_) => false,
         };
-        println!("   {} in {:.1} s", if is_well { "passed" } else { "FAILED" }, begun.elapsed().as_secs_f64());
+        println!(
+            "   {} in {:.1} s",
+            if is_well { "passed" } else { "FAILED" },
+            begun.elapsed().as_secs_f64()
+        );
         if is_well { passed += 1 } else { failed.push(experiment.name) }
     }
-    println!("{passed} passed, {} failed {failed:?}, seed {seed}, {:.0} s", failed.len(), begun.elapsed().as_secs_f64());
+    println!(
+        "{passed} passed, {} failed {failed:?}, seed {seed}, {:.0} s",
+        failed.len(),
+        begun.elapsed().as_secs_f64()
+    );
     if failed.is_empty() && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Each in a process of its own, which has to fail.
 fn mutants(arguments: &Arguments) -> ExitCode {
     let seed = arguments.seed.unwrap_or_else(fresh_seed).to_string();
-    let is_wanted =
-        |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|only| name.starts_with(only.as_str()));
+    let is_wanted = |name: &str| {
+        arguments.only.is_empty() || arguments.only.iter().any(|only| name.starts_with(only.as_str()))
+    };
     let (mut caught, mut all) = (0, 0);
     for (mutant, experiment) in CAUGHT_BY.iter().filter(|(mutant, _)| is_wanted(mutant)) {
         let program = std::env::current_exe().expect("a program has a path");

@@ -87,9 +87,6 @@ impl Fault {
             }
             Self::Spoil(link, _) => link.of(cluster).set(Mode::Pass),
         }
-        if self.is_below_servers() {
-            cluster.wait_for_store().await;
-        }
     }
 
     /// Whether servers stand on what it breaks.

@@ -37,6 +37,8 @@ pub struct Wish {
     pub seed: u64,
     /// Whether it should be over soon.
     pub is_short: bool,
+    /// Whether to say what breaks when it does.
+    pub is_verbose: bool,
     /// How long the random faults go on, when that was said.
     pub random_faults: Option<Duration>,
 }

@@ -18,7 +18,7 @@ use tokio::{
     time::sleep,
 };
 
-use super::commits::CommitFinder;
+use super::{commits::CommitFinder, rng::Rng};
 
 /// What a link does with what passes.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -37,11 +37,11 @@ pub enum Mode {
     CutAfter(u64),
     /// Passes single bytes, this far apart.
     Trickle(Duration),
-    /// Loses the news of every n-th commit of the link, and then ends the connection or never says a word
+    /// Loses the news of one in so many commits of the link, and then ends the connection or never says a word
     /// again.
     LoseCommits {
-        /// Every how many.
-        every: u64,
+        /// One in how many; which ones, follows from how many came before.
+        one_in: u64,
         /// Whether the connection stays open, silent.
         is_silent: bool,
     },
@@ -221,8 +221,8 @@ impl Link {
 
     /// Counts a commit, and tells whether its news is to be lost.
     fn is_to_lose(&self, mode: Mode) -> bool {
-        let Mode::LoseCommits { every, .. } = mode else { return false };
-        let is_due = (self.commits_seen.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(every);
+        let Mode::LoseCommits { one_in, .. } = mode else { return false };
+        let is_due = Rng::new(self.commits_seen.fetch_add(1, Ordering::Relaxed)).number(0..one_in) == 0;
         self.commits_lost.fetch_add(u64::from(is_due), Ordering::Relaxed);
         is_due
     }

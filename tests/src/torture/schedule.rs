@@ -68,11 +68,7 @@ impl Iterator for Schedule {
         }
         // What needs another to be well comes before that breaks.
         faults.sort_by_key(|fault| *fault != Fault::TerminateBackends);
-        Some(Round {
-            quiet: self.rng.duration(200..900),
-            faults,
-            lasting: self.rng.duration(LASTING_MILLIS),
-        })
+        Some(Round { quiet: self.rng.duration(200..900), faults, lasting: self.rng.duration(LASTING_MILLIS) })
     }
 }
 
@@ -108,7 +104,7 @@ fn all(shape: Shape, rng: &mut Rng) -> Vec<Fault> {
             faults.push(Fault::Spoil(Link::Database(rng.index(shape.nodes)), mode));
         }
         for is_silent in [false, true] {
-            let mode = Mode::LoseCommits { every: rng.number(1..6), is_silent };
+            let mode = Mode::LoseCommits { one_in: rng.number(1..6), is_silent };
             faults.push(Fault::Spoil(Link::Database(rng.index(shape.nodes)), mode));
         }
     }
@@ -137,7 +133,8 @@ mod tests {
     #[test]
     fn every_kind_of_fault_comes_and_none_twice_on_the_same_thing() {
         let rounds: Vec<Round> = Schedule::new(1, SHAPE).take(60).collect();
-        let kinds: HashSet<String> = rounds.iter().flat_map(|round| &round.faults).map(|fault| fault.kind()).collect();
+        let kinds: HashSet<String> =
+            rounds.iter().flat_map(|round| &round.faults).map(|fault| fault.kind()).collect();
         assert_eq!(kinds.len(), 2 + 6 + 4 + 6 + 2 + 2 + 6, "{kinds:?}");
         for round in rounds {
             let targets: HashSet<String> = round.faults.iter().map(|fault| fault.target()).collect();

@@ -25,6 +25,8 @@ const BATCH: &str = "/api/v1/ingestion/events/batch";
 
 /// How long a client waits for an answer. Shorter than the server's own limits, so that answers get lost.
 pub const PATIENCE: Duration = Duration::from_secs(4);
+/// How long it then waits before it sends something else.
+const AFTER_SILENCE: Duration = Duration::from_millis(100);
 /// What a healthy or an ailing server may answer; 0 is no answer. Anything else is a bug.
 const EXPECTED: [u16; 7] = [0, 200, 400, 408, 409, 422, 503];
 
@@ -187,8 +189,11 @@ impl Sender {
         let begun = Instant::now();
         let answer = way.try_execute(way.request(Method::POST, path).timeout(PATIENCE).json(body)).await.ok();
         self.heard.lock().expect("no holder panics").note(answer.as_ref(), begun.elapsed());
-        if answer.as_ref().is_some_and(|answer| answer.status == 200) {
-            self.successes.fetch_add(1, Ordering::Relaxed);
+        match &answer {
+            Some(answer) if answer.status == 200 => _ = self.successes.fetch_add(1, Ordering::Relaxed),
+            Some(_) => {}
+            // Where nobody is, sending all the time would only fill the book.
+            None => tokio::time::sleep(AFTER_SILENCE).await,
         }
         answer
     }
@@ -236,7 +241,12 @@ pub async fn resolve(way: &Client, ledger: &Ledger, within: Duration) -> usize {
         if unknown.is_empty() {
             return first;
         }
-        assert!(Instant::now() < deadline, "{} events are still unknown: {:?}", unknown.len(), unknown.first());
+        assert!(
+            Instant::now() < deadline,
+            "{} events are still unknown: {:?}",
+            unknown.len(),
+            unknown.first()
+        );
         for part in unknown.chunks(500) {
             let events: Vec<Value> = part.iter().map(|(id, content)| event_with(id, content)).collect();
             for (id, content) in part {

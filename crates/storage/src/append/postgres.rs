@@ -236,7 +236,10 @@ fn sabotaged_insert() -> sqlx::AssertSqlSafe<String> {
         let target = "ON CONFLICT (tenant_id, external_id) WHERE external_id IS NOT NULL AND NOT is_deleted DO NOTHING";
         insert.replace(target, "")
     } else if pulsestream_sabotage::is_broken("last_write_wins") {
-        insert.replace("DO NOTHING", "DO UPDATE SET document = EXCLUDED.document, content_hash = EXCLUDED.content_hash")
+        insert.replace(
+            "DO NOTHING",
+            "DO UPDATE SET document = EXCLUDED.document, content_hash = EXCLUDED.content_hash",
+        )
     } else {
         insert
     })

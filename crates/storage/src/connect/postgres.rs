@@ -60,11 +60,7 @@ pub(crate) async fn open(settings: &Settings) -> Result<(Connections, Postgres),
         true => ingest_options.options([("synchronous_commit", "off")]),
         false => ingest_options,
     };
-    let lanes = Lanes::new(
-        ingest_options,
-        settings.ingest_connections,
-        settings.acquire_timeout,
-    );
+    let lanes = Lanes::new(ingest_options, settings.ingest_connections, settings.acquire_timeout);
     Ok((connections, Postgres::new(lanes, settings.ingest_timeout + SILENCE)))
 }
 

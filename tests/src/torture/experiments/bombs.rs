@@ -24,6 +24,8 @@ const BATCH: &str = "/api/v1/ingestion/events/batch";
 const MIB: usize = 1024 * 1024;
 /// 256 MiB of bodies at a time, what parsing them takes, and a debug build.
 const MEMORY: u64 = 1024 * MIB as u64;
+/// The longest that others may have to wait.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// What a bomb may be answered: it is refused, or held to be too much at the moment.
 const EXPECTED: [u16; 6] = [0, 400, 408, 413, 422, 503];
 
@@ -31,23 +33,24 @@ pub(super) async fn run(wish: Wish) -> Report {
     let mut report = Report::default();
     let app = App::start(Combination::SQLITE).await;
     let tenant = app.unlimited_tenant().await;
-    let length = Duration::from_secs(wish.pick(6, 20));
-    let until = Instant::now() + length;
     let bombs = bombs();
-    let throwers = (0..2 * bombs.len()).map(|number| {
-        let bomb = bombs[number % bombs.len()].clone();
-        throw(&tenant, bomb, until)
-    });
+    let until = Instant::now() + Duration::from_secs(wish.pick(6, 20));
+    let throwers = bombs.iter().map(|bomb| throw(&tenant, bomb.clone(), until));
     let (statuses, good) = tokio::join!(join_all(throwers), good_client(&tenant, until));
     let statuses: Vec<u16> = statuses.into_iter().flatten().collect();
     let unexpected: Vec<&u16> = statuses.iter().filter(|status| !EXPECTED.contains(status)).collect();
     let peak = peak_bytes(app.process().pid());
     report.figure("bombs of kinds", format!("{} of {}", statuses.len(), bombs.len()));
     report.figure("peak of memory", format!("{} MiB", peak / MIB as u64));
-    report.figure("p99 and max of others meanwhile", format!("{}, {} ({} answers)", seconds(good.quantile(0.99)), seconds(good.max()), good.len()));
+    report.figure(
+        "p99 and max of others meanwhile",
+        format!("{}, {} ({} answers)", seconds(good.quantile(0.99)), seconds(good.max()), good.len()),
+    );
     report.expect(unexpected.is_empty(), || format!("bombs were answered with {unexpected:?}"));
+    report.expect(statuses.len() >= bombs.len(), || format!("only {} bombs were answered", statuses.len()));
     report.expect(peak <= MEMORY, || format!("{} MiB of memory", peak / MIB as u64));
-    report.expect(good.len() > 10, || format!("others got only {} answers", good.len()));
+    // Parsing megabytes takes a debug build seconds of both cores; others get their share of it.
+    report.expect(good.len() > 2 && good.max() < PATIENCE, || format!("others waited {:?}", good.max()));
     report
 }
 
@@ -61,12 +64,12 @@ struct Bomb {
 fn bombs() -> Vec<Bomb> {
     let plain = |body: Vec<u8>| Bomb { encoding: None, body: body.into() };
     let gzip = |body: &[u8]| {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(body).expect("memory takes all");
         Bomb { encoding: Some("gzip"), body: encoder.finish().expect("memory takes all").into() }
     };
     let zstd = |body: &[u8]| {
-        let body = zstd::encode_all(body, 19).expect("memory takes all");
+        let body = zstd::encode_all(body, 1).expect("memory takes all");
         Bomb { encoding: Some("zstd"), body: body.into() }
     };
     let zeros = vec![b' '; 64 * MIB];
@@ -91,7 +94,10 @@ async fn throw(tenant: &Tenant, bomb: Bomb, until: Instant) -> Vec<u16> {
     let mut statuses = Vec::new();
     while Instant::now() < until {
         let request = tenant.request(Method::POST, BATCH).header("Content-Type", "application/json");
-        let request = bomb.encoding.into_iter().fold(request, |request, encoding| request.header("Content-Encoding", encoding));
+        let request = bomb
+            .encoding
+            .into_iter()
+            .fold(request, |request, encoding| request.header("Content-Encoding", encoding));
         let answer = tenant.try_execute(request.body(bomb.body.clone())).await;
         statuses.push(answer.map_or(0, |answer| answer.status));
     }

@@ -39,7 +39,10 @@ pub(super) async fn run(wish: Wish) -> Report {
         let wrong = rows.iter().filter(|row| wrong(row.received_at)).count();
         report.figure(
             &format!("one clock {lead} s ahead"),
-            format!("{} events, {wrong} with a wrong time, {fullest} of {LIMIT} in the fullest second", rows.len()),
+            format!(
+                "{} events, {wrong} with a wrong time, {fullest} of {LIMIT} in the fullest second",
+                rows.len()
+            ),
         );
         report.expect(fullest <= LIMIT, || format!("{fullest} events in a second of {LIMIT}"));
         report.expect(wrong == 0, || format!("{wrong} of {} events have a wrong time", rows.len()));
@@ -52,7 +55,9 @@ pub(super) async fn run(wish: Wish) -> Report {
         for way in both {
             told.push(until_not_throttled(way, &id).await);
         }
-        report.expect(told == ["accepted", "duplicate", "duplicate"], || format!("one id was answered {told:?}"));
+        report.expect(told == ["accepted", "duplicate", "duplicate"], || {
+            format!("one id was answered {told:?}")
+        });
     }
     report
 }

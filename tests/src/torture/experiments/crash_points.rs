@@ -8,7 +8,11 @@ use serde_json::{Value, json};
 use crate::{
     App, Combination, Database, Tenant, event_with,
     ledger::{Ledger, outcome_of},
-    torture::{Wish, cluster::{Cluster, Plan}, report::Report},
+    torture::{
+        Wish,
+        cluster::{Cluster, Plan},
+        report::Report,
+    },
     unique,
 };
 
@@ -21,8 +25,10 @@ pub(super) async fn run(wish: Wish, combination: Combination) -> Report {
     let tenant = cluster.unlimited_tenant().await;
     let ledger = Ledger::default();
     let sizes = wish.pick(&SIZES[..], &[1, 2, 60, 500]);
-    let steps: Vec<&str> =
-        STEPS.into_iter().filter(|step| combination.database == Database::Sqlite || *step != "before_commit").collect();
+    let steps: Vec<&str> = STEPS
+        .into_iter()
+        .filter(|step| combination.database == Database::Sqlite || *step != "before_commit")
+        .collect();
 
     let mut waiting: Option<Vec<Value>> = None;
     let mut stored_before_answer = 0;
@@ -70,7 +76,8 @@ async fn send(app: &App, tenant: &Tenant, ledger: &Ledger, batch: &[Value]) -> O
         ledger.sent_with(&text(&event["event_id"]), &text(&event["payload"]["content"]));
     }
     let client = tenant.at(app);
-    let request = client.request(Method::POST, "/api/v1/ingestion/events/batch").json(&json!({"events": batch}));
+    let request =
+        client.request(Method::POST, "/api/v1/ingestion/events/batch").json(&json!({"events": batch}));
     let answer = client.try_execute(request).await.ok()?.json();
     for result in answer["results"].as_array().into_iter().flatten() {
         ledger.told(&text(&result["event_id"]), outcome_of(result));

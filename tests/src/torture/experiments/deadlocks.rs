@@ -1,6 +1,9 @@
 //! T2b. Writers whose batches overlap, each in an order of its own, never wait for each other in a circle.
 
+use std::time::{Duration, Instant};
+
 use futures_util::future::join_all;
+use sea_orm::sqlx::{Connection as _, Executor as _};
 use serde_json::Value;
 
 use crate::{
@@ -15,20 +18,23 @@ use crate::{
 
 const WRITERS: usize = 16;
 const SIZE: usize = 500;
+const WAITING: &str = "SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock'";
 
 pub(super) async fn run(wish: Wish) -> Report {
     let mut report = Report::default();
     let cluster = Cluster::start(Plan::usual(Combination::POSTGRES_REDIS)).await;
     let tenant = cluster.unlimited_tenant().await;
     let (ways, mut rng) = (cluster.ways(&tenant), wish.rng());
-    let rounds = wish.pick(3, 12);
+    let rounds = wish.pick(6, 20);
     let mut refused = 0;
     for round in 0..rounds {
         let writers = (0..WRITERS).map(|writer| {
             let batch = overlapping(round, writer, &mut rng);
             write(ways[writer % ways.len()].clone(), batch)
         });
-        refused += join_all(writers).await.into_iter().sum::<usize>();
+        let (refusals, ()) = tokio::join!(join_all(writers), begin_together(&cluster));
+        refused += refusals.into_iter().sum::<usize>();
     }
     let expected = rounds * (SIZE / 2) * (WRITERS + 1);
     let rows = cluster.rows(&tenant).await.len();
@@ -41,6 +47,20 @@ pub(super) async fn run(wish: Wish) -> Report {
     report.expect(deadlocks == 0, || format!("{deadlocks} deadlocks"));
     report.expect(rows == expected, || format!("{rows} rows instead of {expected}"));
     report
+}
+
+/// Holds inserts up until several wait, for a second at most: the more of them run at once, the sooner two
+/// would wait for each other.
+async fn begin_together(cluster: &Cluster) {
+    let ground = cluster.nodes[0].app.ground();
+    let mut gate = ground.postgres().await;
+    let mut held = gate.begin().await.expect("the database works");
+    held.execute("LOCK TABLE events IN SHARE ROW EXCLUSIVE MODE").await.expect("the table is there");
+    let until = Instant::now() + Duration::from_secs(1);
+    while Instant::now() < until && ground.number(WAITING).await < 8 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    held.commit().await.expect("the database works");
 }
 
 /// Half of it is common to all writers of the round.

@@ -68,7 +68,7 @@ async fn fill_and_free(wish: Wish, app: &App, disk: &Disk, report: &mut Report) 
     let mut codes = std::collections::BTreeMap::<String, usize>::new();
     for round in 0..wish.pick(2, 5) {
         wait_until_stored(&way, &ledger, PATIENCE).await;
-        let traffic = Traffic::start(&[way.clone()], SENDERS, &ledger, wish.rng());
+        let traffic = Traffic::start(std::slice::from_ref(&way), SENDERS, &ledger, wish.rng());
         tokio::time::sleep(Duration::from_millis(500)).await;
         disk.fill();
         let full = Instant::now();
@@ -100,7 +100,10 @@ async fn fill_and_free(wish: Wish, app: &App, disk: &Disk, report: &mut Report) 
     }
     let unknown = resolve(&way, &ledger, Duration::from_secs(60)).await;
     report.figure("codes of errors", format!("{codes:?}"));
-    report.figure("until full, and from free until stored", format!("{}, {}", seconds(to_full), seconds(to_well)));
+    report.figure(
+        "until full, and from free until stored",
+        format!("{}, {}", seconds(to_full), seconds(to_well)),
+    );
     report.figure("unknown and resolved", unknown);
     report.expect(codes.contains_key("store_full"), || format!("nobody was told store_full: {codes:?}"));
     report.compare(&ledger, &app.rows(&tenant).await);
@@ -116,7 +119,8 @@ impl Disk {
     fn mount(report: &mut Report) -> Option<Self> {
         let directory = sandbox::directory();
         let size = format!("size={DISK_BYTES}");
-        let status = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&directory).status();
+        let status =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&directory).status();
         let is_mounted = status.as_ref().is_ok_and(|status| status.success());
         report.expect(is_mounted, || format!("a small disk needs the right to mount: {status:?}"));
         is_mounted.then_some(Self { directory })

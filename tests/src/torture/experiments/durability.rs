@@ -47,7 +47,9 @@ pub(super) async fn unsafe_databases(_: Wish) -> Report {
         let output = command::output(command::serve(app.ground(), app.settings(), None)).await;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         let is_refused = !output.status.success() && said.contains(setting) && begun.elapsed() < REFUSAL;
-        report.expect(is_refused, || format!("{setting} = off: {} after {:?}: {said}", output.status, begun.elapsed()));
+        report.expect(is_refused, || {
+            format!("{setting} = off: {} after {:?}: {said}", output.status, begun.elapsed())
+        });
         refused += usize::from(is_refused);
 
         administrator.execute(change("on")).await.expect("a superuser may");
@@ -118,13 +120,19 @@ pub(super) async fn flushes_of_postgres(_: Wish) -> Report {
     for _ in 0..SERIAL {
         tenant.send(&event_with_id(&unique("flush"))).await.expect(200);
         // What is acknowledged is flushed: the log is on the disk up to where it was written.
-        let behind = app.ground().number("SELECT (pg_current_wal_insert_lsn() - pg_current_wal_flush_lsn())::bigint").await;
+        let behind = app
+            .ground()
+            .number("SELECT (pg_current_wal_insert_lsn() - pg_current_wal_flush_lsn())::bigint")
+            .await;
         report.expect(behind == 0, || format!("{behind} bytes of the log were acknowledged and not flushed"));
         if behind != 0 {
             break;
         }
     }
-    report.figure("bytes of the log flushed", format!("{} for {SERIAL} acknowledgements", flushed(app).await - before));
+    report.figure(
+        "bytes of the log flushed",
+        format!("{} for {SERIAL} acknowledgements", flushed(app).await - before),
+    );
     report
 }
 

@@ -52,7 +52,8 @@ pub(super) async fn exact(wish: Wish) -> Report {
         );
         report.expect(fullest <= limit, || format!("{fullest} events in a window of {limit}"));
         // Never closed either.
-        report.expect(fullest >= limit * 9 / 10, || format!("only {fullest} events in any window of {limit}"));
+        report
+            .expect(fullest >= limit * 9 / 10, || format!("only {fullest} events in any window of {limit}"));
     }
     report
 }

@@ -58,7 +58,10 @@ pub(super) async fn run(wish: Wish) -> Report {
 
     report.figure("answers by status (0: none within 4 s)", format!("{:?}", heard.statuses));
     report.figure("codes of errors", format!("{:?}", heard.codes));
-    report.figure("probe and search p99", format!("{}, {}", seconds(probes.quantile(0.99)), seconds(searches.quantile(0.99))));
+    report.figure(
+        "probe and search p99",
+        format!("{}, {}", seconds(probes.quantile(0.99)), seconds(searches.quantile(0.99))),
+    );
     report.figure("recovery", seconds(recovery));
     report.figure("unknown and resolved", unknown);
     report.expect(probes.quantile(0.99) < PROBE, || format!("a probe took {:?}", probes.quantile(0.99)));

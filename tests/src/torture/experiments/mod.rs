@@ -71,7 +71,9 @@ pub fn all() -> Vec<Experiment> {
         Experiment::new("T1d/closed", "the news of commits is lost with the connection", |wish| {
             lost_commits::run(wish, false)
         }),
-        Experiment::new("T1d/silent", "the news of commits never comes", |wish| lost_commits::run(wish, true)),
+        Experiment::new("T1d/silent", "the news of commits never comes", |wish| {
+            lost_commits::run(wish, true)
+        }),
         Experiment::new("T1f/sqlite", "the disk is full", disk_full::sqlite),
         Experiment::new("T1f/postgres", "the disk of the tables is full", disk_full::postgres),
         Experiment::new("T2a", "a hundred clients send the same event", same_id::same_event),

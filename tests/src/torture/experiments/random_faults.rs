@@ -48,6 +48,9 @@ pub(super) async fn run(wish: Wish, combination: Combination) -> Report {
         if Instant::now() > end {
             break;
         }
+        if wish.is_verbose {
+            println!("      {:?} left: {round:?}", end.saturating_duration_since(Instant::now()));
+        }
         tokio::time::sleep(round.quiet).await;
         for fault in &round.faults {
             *counted.entry(fault.kind()).or_default() += 1;
@@ -58,7 +61,11 @@ pub(super) async fn run(wish: Wish, combination: Combination) -> Report {
         // What servers stand on first: they don't start without it.
         let (below, above): (Vec<Fault>, Vec<Fault>) =
             round.faults.iter().partition(|fault| fault.is_below_servers());
-        for fault in below.into_iter().chain(above) {
+        for fault in below {
+            fault.mend(&mut cluster).await;
+        }
+        cluster.wait_for_store().await;
+        for fault in above {
             fault.mend(&mut cluster).await;
         }
         for way in &ways {

@@ -143,7 +143,8 @@ async fn flushed_scripts(cluster: &Cluster, report: &mut Report) {
             redis.read_exact(&mut answer).await.expect("it runs");
             assert_eq!(&answer, b"+OK\r\n");
         }
-        accepted += usize::from(ways[number % 2].send(&event_with(&unique("script"), "one")).await.status == 200);
+        accepted +=
+            usize::from(ways[number % 2].send(&event_with(&unique("script"), "one")).await.status == 200);
     }
     report.figure("scripts flushed every 10 requests", format!("{accepted} of {LIMIT} admitted"));
     report.expect(accepted == LIMIT, || format!("{accepted} of {LIMIT} admitted while scripts were flushed"));

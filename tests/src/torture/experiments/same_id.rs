@@ -28,8 +28,12 @@ pub(super) async fn same_event(wish: Wish) -> Report {
     for _ in 0..ids {
         let event = event_with(&unique("same"), "one");
         let sent = join_all((0..CLIENTS).map(|client| ways[client % ways.len()].try_send(&event))).await;
-        let told: Vec<Value> =
-            sent.into_iter().flatten().filter(|answer| answer.status == 200).map(|answer| answer.json()).collect();
+        let told: Vec<Value> = sent
+            .into_iter()
+            .flatten()
+            .filter(|answer| answer.status == 200)
+            .map(|answer| answer.json())
+            .collect();
         answers += told.len();
         let accepted = told.iter().filter(|answer| answer["status"] == "accepted").count();
         worst = worst.max(accepted);
@@ -79,7 +83,9 @@ pub(super) async fn other_content(wish: Wish) -> Report {
     report.compare(&ledger, &cluster.rows(&tenant).await);
     let rows: Vec<StoredRow> = cluster.rows(&tenant).await;
     let mut copies: HashMap<&str, usize> = HashMap::new();
-    rows.iter().filter_map(|row| row.external_id.as_deref()).for_each(|id| *copies.entry(id).or_default() += 1);
+    rows.iter()
+        .filter_map(|row| row.external_id.as_deref())
+        .for_each(|id| *copies.entry(id).or_default() += 1);
     report.expect(copies.values().all(|copies| *copies == 1), || "an id has several rows".to_owned());
     report
 }
@@ -105,7 +111,11 @@ async fn days_apart(ways: &[crate::Client], ledger: &Ledger, report: &mut Report
         let number = ledger.sent_with(&id, "");
         let timestamp = format!("{day}T00:00:00Z");
         let answer = way.send(&event(json!({"event_id": id, "timestamp": timestamp}))).await;
-        ledger.told_of(&id, number, if answer.status == 200 { Outcome::Acknowledged } else { Outcome::Refused });
+        ledger.told_of(
+            &id,
+            number,
+            if answer.status == 200 { Outcome::Acknowledged } else { Outcome::Refused },
+        );
         report.expect(answer.status == status, || format!("{day}: {} instead of {status}", answer.status));
     }
 }

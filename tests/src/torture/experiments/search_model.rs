@@ -25,8 +25,10 @@ const SEVERITIES: [&str; 4] = ["info", "warning", "error", "critical"];
 const SERVICES: [&str; 4] = ["shop", "shop-api", "billing", "mail"];
 const WORDS: [&str; 5] = ["alpha", "beta", "gamma", "delta", "epsilon"];
 const EVENTS: usize = 300;
-/// How many events one and the same search may find of a writer that is at it.
+/// How the ids of events begin that are written meanwhile.
 const WRITER: &str = "writer";
+/// By each writer, so that searches stay short.
+const MOST_WRITTEN: usize = 500;
 
 /// What the model knows of an event.
 #[derive(Clone, Debug)]
@@ -66,10 +68,13 @@ impl Known {
     }
 }
 
+/// What one parameter asks of an event.
+type Condition = Box<dyn Fn(&Known) -> bool + Send + Sync>;
+
 /// A search, as parameters and as what it means.
 struct Search {
     parameters: Vec<(&'static str, String)>,
-    matches: Vec<Box<dyn Fn(&Known) -> bool + Send + Sync>>,
+    matches: Vec<Condition>,
     is_ascending: bool,
 }
 
@@ -84,18 +89,26 @@ impl Search {
 
     fn add_filter(&mut self, rng: &mut Rng) {
         let other = Known::new(rng);
-        let (name, value, matches): (_, _, Box<dyn Fn(&Known) -> bool + Send + Sync>) = match rng.index(8) {
-            0 => ("severity", other.severity.to_owned(), Box::new(move |known| known.severity == other.severity)),
+        let (name, value, matches): (_, _, Condition) = match rng.index(8) {
+            0 => (
+                "severity",
+                other.severity.to_owned(),
+                Box::new(move |known| known.severity == other.severity),
+            ),
             1 => ("service", other.service.to_owned(), Box::new(move |known| known.service == other.service)),
             2 => ("service", "shop*".to_owned(), Box::new(|known| known.service.starts_with("shop"))),
             3 => ("status_code", "5xx".to_owned(), Box::new(|known| known.status_code / 100 == 5)),
             4 => ("user_id", other.user_id.clone(), Box::new(move |known| known.user_id == other.user_id)),
-            5 => ("q", other.words[0].to_owned(), Box::new(move |known| known.words.contains(&other.words[0]))),
+            5 => {
+                ("q", other.words[0].to_owned(), Box::new(move |known| known.words.contains(&other.words[0])))
+            }
             6 => ("start_time", other.timestamp(), Box::new(move |known| known.second >= other.second)),
             _ => ("end_time", other.timestamp(), Box::new(move |known| known.second <= other.second)),
         };
-        // One of each: a parameter that comes twice is another matter.
-        if self.parameters.iter().all(|(other, _)| *other != name) {
+        // One of each: a parameter that comes twice is another matter. And only one end of time: two that cross
+        // are refused.
+        let is_end = |name: &str| name.ends_with("_time");
+        if self.parameters.iter().all(|(other, _)| *other != name && !(is_end(other) && is_end(name))) {
             self.parameters.push((name, value));
             self.matches.push(matches);
         }
@@ -121,17 +134,19 @@ pub(super) async fn run(wish: Wish, combination: Combination) -> Report {
     cluster.ways(&other)[0].send_batch(&foreign).await.expect(200);
 
     let stop = Arc::new(AtomicBool::new(false));
-    let writers: Vec<_> = ways.iter().map(|way| tokio::spawn(write(way.clone(), rng.fork(), Arc::clone(&stop)))).collect();
-    let (searches, mut pages, mut found, mut differences) = (wish.pick(120, 1_000), 0, 0, 0);
+    let writers: Vec<_> =
+        ways.iter().map(|way| tokio::spawn(write(way.clone(), rng.fork(), Arc::clone(&stop)))).collect();
+    let (searches, mut pages, mut found, mut differences) = (wish.pick(60, 250), 0, 0, 0);
     for number in 0..searches {
         if number % 5 == 4 {
-            let gone = model.keys().nth(rng.index(model.len())).cloned().expect("there are more than are deleted");
+            let gone =
+                model.keys().nth(rng.index(model.len())).cloned().expect("fewer are deleted than there are");
             ways[rng.index(ways.len())].delete(&crate::client::event_path(&gone)).await.expect(200);
             model.remove(&gone);
         }
         let search = Search::new(&mut rng);
         let way = &ways[rng.index(ways.len())];
-        let (seen, turned) = match all_pages(way, &search, rng.index(40) + 1).await {
+        let (seen, turned) = match all_pages(way, &search, rng.index(40) + 5).await {
             Ok(seen) => seen,
             Err(failure) => {
                 report.expect(false, || failure);
@@ -143,7 +158,9 @@ pub(super) async fn run(wish: Wish, combination: Combination) -> Report {
         let wrong = difference(&model, &search, &seen);
         differences += usize::from(wrong.is_some());
         if differences < 5 {
-            report.expect(wrong.is_none(), || format!("{:?}: {}", search.parameters, wrong.unwrap_or_default()));
+            report.expect(wrong.is_none(), || {
+                format!("{:?}: {}", search.parameters, wrong.unwrap_or_default())
+            });
         }
     }
     stop.store(true, Ordering::Relaxed);
@@ -162,7 +179,7 @@ pub(super) async fn run(wish: Wish, combination: Combination) -> Report {
 /// Writes events like the model's, with ids that tell them apart. Answers with how many.
 async fn write(way: Client, mut rng: Rng, stop: Arc<AtomicBool>) -> usize {
     let mut written = 0;
-    while !stop.load(Ordering::Relaxed) {
+    while !stop.load(Ordering::Relaxed) && written < MOST_WRITTEN {
         let event = Known::new(&mut rng).event(&unique(WRITER));
         written += usize::from(way.send(&event).await.status == 200);
         tokio::time::sleep(std::time::Duration::from_millis(15)).await;
@@ -171,14 +188,19 @@ async fn write(way: Client, mut rng: Rng, stop: Arc<AtomicBool>) -> usize {
 }
 
 /// The ids and times of all pages, in their order, and how many pages there were.
-async fn all_pages(way: &Client, search: &Search, limit: usize) -> Result<(Vec<(String, String)>, usize), String> {
+async fn all_pages(
+    way: &Client,
+    search: &Search,
+    limit: usize,
+) -> Result<(Vec<(String, String)>, usize), String> {
     let (mut seen, mut cursor, mut pages) = (Vec::new(), None::<String>, 0);
     loop {
         let order = if search.is_ascending { "asc" } else { "desc" };
         let mut parameters: Vec<(&str, String)> = search.parameters.clone();
         parameters.extend([("order", order.to_owned()), ("limit", limit.to_string())]);
         parameters.extend(cursor.take().map(|cursor| ("cursor", cursor)));
-        let parameters: Vec<(&str, &str)> = parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let parameters: Vec<(&str, &str)> =
+            parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let answer = way.search(&parameters).await;
         if answer.status != 200 {
             return Err(format!("{parameters:?} was answered with {}: {}", answer.status, answer.text()));
@@ -202,7 +224,8 @@ fn difference(model: &BTreeMap<String, Known>, search: &Search, seen: &[(String,
     if !is_sorted {
         return Some("not in order".to_owned());
     }
-    let ours: Vec<&str> = seen.iter().map(|(id, _)| id.as_str()).filter(|id| !id.starts_with(WRITER)).collect();
+    let ours: Vec<&str> =
+        seen.iter().map(|(id, _)| id.as_str()).filter(|id| !id.starts_with(WRITER)).collect();
     let mut sorted = ours.clone();
     sorted.sort_unstable();
     let expected: Vec<&str> =

@@ -61,7 +61,8 @@ pub(super) async fn run(wish: Wish) -> Report {
         closed.into_iter().flatten().for_each(|took| timing.add(took));
         report.figure(&format!("{stall:?}: {crowd} closed after at most"), seconds(timing.max()));
         // One that was never served may stay: the kernel has its connection, and nobody else does.
-        report.expect(open == 0, || format!("{stall:?}: {open} of {crowd} were still open after {PATIENCE:?}"));
+        report
+            .expect(open == 0, || format!("{stall:?}: {open} of {crowd} were still open after {PATIENCE:?}"));
     }
     report.figure(
         "p99 of others, before and beside them",
