@@ -16,10 +16,12 @@ async fn the_product_has_no_hooks() {
     let product = String::from_utf8_lossy(&product);
     let holds = |text: &str| product.contains(text);
     assert!(holds("limiter_fallback_active"), "texts of the product can be found in it");
-    for (mutant, _) in pulsestream_sabotage::MUTANTS {
-        assert!(!holds(mutant), "{mutant} is in the product");
-    }
     assert!(!holds("is nothing to break"), "the crate of the hooks is in the product");
+    // A hook of each of the crates that have them.
+    for hook in ["answer_before_commit", "check_then_insert", "limiter_fails_open", "body_without_deadline"] {
+        assert!(pulsestream_sabotage::MUTANTS.iter().any(|(mutant, _)| *mutant == hook), "{hook} is gone");
+        assert!(!holds(hook), "{hook} is in the product");
+    }
 }
 
 async fn the_product_does_not_depend_on_the_hooks() {

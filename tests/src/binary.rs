@@ -58,7 +58,9 @@ pub(crate) fn command(sabotage: Option<&str>) -> Command {
 }
 
 fn build(arguments: &[&str]) -> PathBuf {
-    let mut cargo = Command::new(env!("CARGO"));
+    // The one that a shell would find: it knows which toolchain goes with this workspace, also when this program
+    // was not started by cargo.
+    let mut cargo = Command::new("cargo");
     cargo.args(["build", "--quiet", "-p", "pulsestream-server"]).args(arguments);
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
     // `<target>/<profile>/deps/<this program>`, or without `deps` for one that is no test.
@@ -70,7 +72,7 @@ fn build(arguments: &[&str]) -> PathBuf {
     if directory.ends_with("release") {
         cargo.arg("--release");
     }
-    let status = cargo.status().expect("cargo runs, as it has built this");
+    let status = cargo.status().expect("cargo is on the PATH");
     assert!(status.success(), "the server does not build");
     directory.join("pulsestream")
 }

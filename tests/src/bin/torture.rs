@@ -12,6 +12,10 @@ use pulsestream_tests::{
     binary,
     torture::{Wish, experiments, mutants::CAUGHT_BY},
 };
+use tokio::time::timeout;
+
+/// The longest that an experiment may take, beside the random faults that were asked for.
+const CAP: Duration = Duration::from_secs(600);
 
 /// Breaks everything on purpose and counts what was lost.
 #[derive(Parser, Debug)]
@@ -83,13 +87,17 @@ async fn run(arguments: &Arguments) -> ExitCode {
         println!("{}: {}", experiment.name, experiment.about);
         let begun = Instant::now();
         // A harness that can't go on says so by a panic, and so does a server that ends badly.
-        let found = AssertUnwindSafe(experiment.run(wish)).catch_unwind().await;
-        let is_well = match &found {
-            Ok(report) => {
+        let running = AssertUnwindSafe(experiment.run(wish)).catch_unwind();
+        let is_well = match timeout(CAP + random_faults.unwrap_or_default(), running).await {
+            Ok(Ok(report)) => {
                 print!("{report}");
                 report.failures().is_empty()
             }
-            Err(_) => false,
+            Ok(Err(_)) => false,
+            Err(_) => {
+                println!("      FAILED it hangs");
+                false
+            }
         };
         println!(
             "   {} in {:.1} s",

@@ -8,9 +8,11 @@ use std::{
 
 use sea_orm::sqlx::{Connection as _, Executor as _};
 
+use tokio::task::JoinHandle;
+
 use crate::{
-    Combination,
-    ledger::Ledger,
+    Combination, Tenant, event_with_id,
+    ledger::{Ledger, Outcome},
     torture::{
         Wish,
         cluster::{Cluster, Plan},
@@ -18,9 +20,14 @@ use crate::{
         timing::{Timing, seconds},
         traffic::{Traffic, resolve, wait_until_stored},
     },
+    unique,
 };
 
 const SENDERS: usize = 32;
+/// Longer than any time limit of an insert.
+const LOCKED: Duration = Duration::from_secs(14);
+/// `database.ingest_timeout`, a wait for a connection, and what a busy machine adds.
+const INSERT: Duration = Duration::from_secs(5 + 2 + 1);
 /// How long a probe may take on a busy machine.
 const PROBE: Duration = Duration::from_millis(500);
 /// How soon it is well again.
@@ -39,7 +46,8 @@ pub(super) async fn run(wish: Wish) -> Report {
     let mut lock = locker.begin().await.expect("the database works");
     // Writing waits, reading does not.
     lock.execute("LOCK TABLE events IN EXCLUSIVE MODE").await.expect("the table is there");
-    let until = Instant::now() + Duration::from_secs(wish.pick(6, 15));
+    let patient = patient_client(tenant.clone(), Arc::clone(&ledger));
+    let until = Instant::now() + LOCKED;
     let (mut probes, mut searches) = (Timing::default(), Timing::default());
     while Instant::now() < until {
         let begun = Instant::now();
@@ -52,6 +60,7 @@ pub(super) async fn run(wish: Wish) -> Report {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     lock.rollback().await.expect("the database works");
+    let (status, waited) = patient.await.expect("a client never panics");
     let recovery = wait_until_stored(&ways[0], &ledger, RECOVERY).await;
     let heard = traffic.stop().await;
     let unknown = resolve(&ways[0], &ledger, Duration::from_secs(60)).await;
@@ -62,10 +71,29 @@ pub(super) async fn run(wish: Wish) -> Report {
         "probe and search p99",
         format!("{}, {}", seconds(probes.quantile(0.99)), seconds(searches.quantile(0.99))),
     );
+    report.figure("a client that waits is answered", format!("{status} after {}", seconds(waited)));
+    report.expect(status == 503 && waited < INSERT, || {
+        format!(
+            "a client that waits was answered {status} after {waited:?}, and an insert may take {INSERT:?}"
+        )
+    });
     report.figure("recovery", seconds(recovery));
     report.figure("unknown and resolved", unknown);
     report.expect(probes.quantile(0.99) < PROBE, || format!("a probe took {:?}", probes.quantile(0.99)));
     report.expect(heard.unexpected().is_empty(), || format!("unexpected statuses {:?}", heard.unexpected()));
     report.compare(&ledger, &cluster.rows(&tenant).await);
     report
+}
+
+/// Sends one event and waits as long as it takes. Answers with the status and how long that was.
+fn patient_client(tenant: Tenant, ledger: Arc<Ledger>) -> JoinHandle<(u16, Duration)> {
+    tokio::spawn(async move {
+        let (id, begun) = (unique("patient"), Instant::now());
+        ledger.sent(&id);
+        let status = tenant.send(&event_with_id(&id)).await.status;
+        if status == 200 {
+            ledger.told(&id, Outcome::Acknowledged);
+        }
+        (status, begun.elapsed())
+    })
 }
