@@ -1,6 +1,6 @@
 //! Everything broken on purpose, and what was lost counted.
 //!
-//! An experiment starts a [cluster](cluster) of its own, lets [clients](traffic) send and keep book, breaks
+//! An experiment starts a [cluster] of its own, lets [clients](traffic) send and keep book, breaks
 //! things, mends them, has everything sent again of which nobody knows, and compares the store with the book.
 //! What breaks when follows from a seed, so that a run can be had again.
 //!
