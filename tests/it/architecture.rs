@@ -9,16 +9,17 @@ use pulsestream_tests::{Trial, once};
 use serde_json::Value;
 
 /// What each package may depend on, of this workspace. A new arrow is a decision: it is added here.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("domain", &[]),
     ("migration", &[]),
+    ("sabotage", &[]),
     ("notification", &["domain"]),
-    ("rate-limit", &["domain"]),
-    ("storage", &["domain", "migration"]),
-    ("alerting", &["domain", "jobs"]),
     ("jobs", &["domain"]),
-    ("ingestion", &["domain", "rate-limit"]),
-    ("api", &["alerting", "domain", "ingestion", "notification", "rate-limit", "storage"]),
+    ("rate-limit", &["domain", "sabotage"]),
+    ("storage", &["domain", "migration", "sabotage"]),
+    ("alerting", &["domain", "jobs", "notification"]),
+    ("ingestion", &["domain", "rate-limit", "sabotage"]),
+    ("api", &["alerting", "domain", "ingestion", "notification", "rate-limit", "sabotage", "storage"]),
     (
         "server",
         &[
@@ -30,12 +31,13 @@ const ARROWS: [(&str, &[&str]); 14] = [
             "migration",
             "notification",
             "rate-limit",
+            "sabotage",
             "storage",
         ],
     ),
     ("example-embed", &["domain", "ingestion", "rate-limit", "storage"]),
     ("testing", &["domain"]),
-    ("tests", &["testing"]),
+    ("tests", &["sabotage", "testing"]),
     ("bench", &["domain", "ingestion", "migration", "rate-limit", "storage", "testing"]),
 ];
 /// What tests alone may use beside: the queue is a promise that only a real database can be held to.

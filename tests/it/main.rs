@@ -16,6 +16,7 @@ mod overload;
 mod races;
 mod redis_away;
 mod reports;
+mod sabotage;
 mod scenarios;
 mod search;
 mod shutdown;
@@ -55,6 +56,7 @@ fn all() -> Vec<Trial> {
         startup::trials(),
         access_log::trials(),
         architecture::trials(),
+        sabotage::trials(),
         corpus::trials(),
     ];
     modules.into_iter().flatten().collect()

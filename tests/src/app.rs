@@ -53,9 +53,16 @@ impl App {
 
     /// Another process on the same store, with the same settings.
     pub async fn another(&self) -> Self {
-        let command = command::serve(&self.ground, &self.settings);
+        self.another_with(&[], None).await
+    }
+
+    /// Another process on the same store, with these settings over the same, doing this wrong.
+    pub async fn another_with(&self, settings: &[(&str, &str)], sabotage: Option<&str>) -> Self {
+        let own = settings.iter().map(|(path, value)| ((*path).to_owned(), (*value).to_owned()));
+        let settings: Vec<_> = self.settings.iter().cloned().chain(own).collect();
+        let command = command::serve(&self.ground, &settings, sabotage);
         let process = Process::start(command, self.ground.directory()).await;
-        Self::new(self.combination, Arc::clone(&self.ground), self.settings.clone(), process)
+        Self::new(self.combination, Arc::clone(&self.ground), settings, process)
     }
 
     /// The backends it runs on.
@@ -140,7 +147,7 @@ impl App {
         self.process.log_lines()
     }
 
-    /// The memory it has resident, in bytes.
+    /// The memory it has resident now, in bytes.
     pub fn rss_bytes(&self) -> u64 {
         self.process.rss_bytes()
     }

@@ -13,11 +13,12 @@ pub struct AppBuilder {
     combination: Combination,
     own: Own,
     settings: Vec<(String, String)>,
+    sabotage: Option<String>,
 }
 
 impl AppBuilder {
     pub(crate) fn new(combination: Combination) -> Self {
-        Self { combination, own: Own::default(), settings: Vec::new() }
+        Self { combination, own: Own::default(), settings: Vec::new(), sabotage: None }
     }
 
     /// Sets one setting, by its path as in the settings file: `http.body_timeout`.
@@ -31,6 +32,20 @@ impl AppBuilder {
     #[must_use]
     pub fn postgres(mut self, url: String) -> Self {
         self.own.postgres_url = Some(url);
+        self
+    }
+
+    /// Stores in this SQLite file instead of one in the server's directory.
+    #[must_use]
+    pub fn sqlite(mut self, file: &std::path::Path) -> Self {
+        self.own.sqlite_url = Some(format!("sqlite://{}", file.display()));
+        self
+    }
+
+    /// Does this wrong, in the words of the sabotage crate.
+    #[must_use]
+    pub fn sabotage(mut self, plan: &str) -> Self {
+        self.sabotage = Some(plan.to_owned());
         self
     }
 
@@ -48,9 +63,9 @@ impl AppBuilder {
 
     /// Starts it.
     pub async fn start(self) -> App {
-        let combination = self.combination;
+        let (combination, sabotage) = (self.combination, self.sabotage.clone());
         let (ground, settings) = self.ground();
-        let command = crate::command::serve(&ground, &settings);
+        let command = crate::command::serve(&ground, &settings, sabotage.as_deref());
         let process = Process::start(command, ground.directory()).await;
         App::new(combination, ground, settings, process)
     }

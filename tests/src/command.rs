@@ -22,9 +22,9 @@ pub fn settings_of(ground: &Ground) -> Vec<(String, String)> {
     settings
 }
 
-/// The server on this store, on a port that the system picks.
-pub fn serve(ground: &Ground, settings: &[(String, String)]) -> Command {
-    let mut command = program(ground, settings);
+/// The server on this store, on a port that the system picks, with what it is to do wrong.
+pub fn serve(ground: &Ground, settings: &[(String, String)], sabotage: Option<&str>) -> Command {
+    let mut command = on(ground, settings, binary::command(sabotage));
     set(&mut command, "server.bind", "127.0.0.1:0");
     set(&mut command, "log.format", "json");
     command
@@ -32,7 +32,10 @@ pub fn serve(ground: &Ground, settings: &[(String, String)]) -> Command {
 
 /// The program with the settings of this store; arguments are still to be given.
 pub fn program(ground: &Ground, settings: &[(String, String)]) -> Command {
-    let mut command = bare();
+    on(ground, settings, bare())
+}
+
+fn on(ground: &Ground, settings: &[(String, String)], mut command: Command) -> Command {
     command.current_dir(ground.directory());
     for (path, value) in settings_of(ground).iter().chain(settings) {
         set(&mut command, path, value);
@@ -42,11 +45,7 @@ pub fn program(ground: &Ground, settings: &[(String, String)]) -> Command {
 
 /// The program, seeing nothing of the environment but the search path.
 pub fn bare() -> Command {
-    let mut command = Command::new(binary::path());
-    command.env_clear();
-    #[expect(clippy::disallowed_methods, reason = "what the program starts is found as ever")]
-    command.env("PATH", std::env::var("PATH").unwrap_or_default());
-    command
+    binary::command(None)
 }
 
 /// Gives a command a setting by its path: `server.bind` is `PULSESTREAM_SERVER__BIND`.

@@ -28,6 +28,11 @@ pub fn event_with_id(event_id: &str) -> Value {
     event(json!({"event_id": event_id}))
 }
 
+/// A valid event with this id and content, by which the ledger knows it again.
+pub fn event_with(event_id: &str, content: &str) -> Value {
+    event(json!({"event_id": event_id, "payload": {"content": content}}))
+}
+
 /// Valid events with these many new ids.
 pub fn events(count: usize) -> Vec<Value> {
     (0..count).map(|_| event_with_id(&unique("event"))).collect()

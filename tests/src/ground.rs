@@ -23,6 +23,7 @@ pub struct Ground {
 #[derive(Default)]
 pub(crate) struct Own {
     pub(crate) postgres_url: Option<String>,
+    pub(crate) sqlite_url: Option<String>,
     pub(crate) redis_url: Option<String>,
 }
 
@@ -39,6 +40,14 @@ pub struct StoredRow {
     pub document: String,
 }
 
+impl StoredRow {
+    /// What [`event_with`](crate::event_with) put into the event; nothing of any other event.
+    pub fn content(&self) -> String {
+        let document: serde_json::Value = serde_json::from_str(&self.document).unwrap_or_default();
+        document["payload"]["content"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
 const ROWS: &str = "SELECT external_id, received_at, is_deleted, document FROM events \
                     WHERE tenant_id = $1 ORDER BY received_at, id";
 
@@ -46,6 +55,7 @@ impl Ground {
     pub(crate) fn new(combination: Combination, own: Own) -> Self {
         let directory = sandbox::directory();
         let (database_url, database) = match (combination.database, own.postgres_url) {
+            (Database::Sqlite, _) if own.sqlite_url.is_some() => (own.sqlite_url.unwrap_or_default(), None),
             (Database::Sqlite, _) => (format!("sqlite://{}/events.db", directory.display()), None),
             (Database::Postgres, Some(url)) => (url, None),
             (Database::Postgres, None) => {

@@ -10,6 +10,7 @@
 //! | [`tenant`], [`command`] | tenants and keys, made with the command line beside the running server |
 //! | [`client`], [`answer`], [`event`](mod@event) | HTTP as clients speak it |
 //! | [`load`], [`ledger`] | clients that send all the time, and their book of what they were told |
+//! | [`torture`] | everything broken on purpose, and what was lost counted |
 //!
 //! Trials share servers and never share tenants. Nothing here skips: what is missing fails.
 
@@ -28,6 +29,7 @@ pub mod process;
 pub mod sandbox;
 pub mod shared;
 pub mod tenant;
+pub mod torture;
 pub mod trials;
 
 pub use answer::Answer;
@@ -35,7 +37,7 @@ pub use app::App;
 pub use builder::AppBuilder;
 pub use client::{Client, ids};
 pub use combination::{Combination, Database, Limiter};
-pub use event::{event, event_with_id, events, unique};
+pub use event::{event, event_with, event_with_id, events, unique};
 pub use ground::StoredRow;
 pub use libtest_mimic::Trial;
 pub use tenant::{Tenant, TenantOptions};

@@ -98,6 +98,11 @@ async fn finish(running: &Running, settings: &Server) -> Option<String> {
     sleep(settings.drain_delay).await;
 
     // Stops accepting at once. Workers that are not done in time are ended by actix itself, a little later.
+    #[cfg(feature = "sabotage")]
+    if pulsestream_sabotage::is_broken("drain_cuts") {
+        listener.stop(false).await;
+        return None;
+    }
     let is_done = timeout(settings.finish_timeout, listener.stop(true)).await.is_ok();
     service.ingestion.drain().await;
     service.state.finish().await;

@@ -42,11 +42,15 @@ impl Committer {
         let mut group = Group::new(submissions);
         let demands: Vec<Demand> = group.parties.iter().map(Party::demand).collect();
         let grants = self.limiter.reserve(&demands, self.clock.now()).await;
+        #[cfg(feature = "sabotage")]
+        pulsestream_sabotage::step("admitted");
         for (party, grant) in grants.into_iter().enumerate() {
             self.admit(&mut group, party, grant).await;
         }
         self.store(&mut group).await;
         let usages = self.give_back(&mut group).await;
+        #[cfg(feature = "sabotage")]
+        pulsestream_sabotage::step("settled");
         group.settle(&usages)
     }
 
@@ -91,15 +95,33 @@ impl Committer {
     /// alone: its neighbours may be other tenants' events.
     async fn store(&self, group: &mut Group) {
         // Sorted, because concurrent inserts of the same keys in different orders deadlock.
+        #[cfg(feature = "sabotage")]
+        let unsorted = pulsestream_sabotage::is_broken("no_sort").then(|| group.admitted.clone());
         group.admitted.sort_by(|(_, a), (_, b)| (a.tenant_id, &a.event_id).cmp(&(b.tenant_id, &b.event_id)));
+        #[cfg(feature = "sabotage")]
+        if let Some(unsorted) = unsorted {
+            group.admitted = unsorted;
+        }
         let (slots, events): (Vec<usize>, Vec<NewEvent>) =
             std::mem::take(&mut group.admitted).into_iter().unzip();
+        #[cfg(feature = "sabotage")]
+        if pulsestream_sabotage::is_broken("answer_before_commit") {
+            slots
+                .iter()
+                .zip(&events)
+                .for_each(|(&slot, event)| group.fates[slot] = Fate::Stored(event.received_at));
+            let store = Arc::clone(&self.store);
+            tokio::spawn(async move { store.append(&events).await });
+            return;
+        }
         metrics::histogram!("ingest_group_events").record(events.len() as f64);
         let mut ranges: Vec<Range<usize>> =
             (!events.is_empty()).then_some(0..events.len()).into_iter().collect();
         while let Some(range) = ranges.pop() {
             match self.store.append(&events[range.clone()]).await {
                 Ok(appended) => {
+                    #[cfg(feature = "sabotage")]
+                    pulsestream_sabotage::step("appended");
                     for (at, appended) in range.zip(appended) {
                         group.fates[slots[at]] = match appended {
                             Appended::Stored => Fate::Stored(events[at].received_at),
@@ -111,6 +133,10 @@ impl Committer {
                     let middle = range.start + range.len() / 2;
                     ranges.push(middle..range.end);
                     ranges.push(range.start..middle);
+                }
+                #[cfg(feature = "sabotage")]
+                Err(_) if pulsestream_sabotage::is_broken("errors_swallowed") => {
+                    range.for_each(|at| group.fates[slots[at]] = Fate::Stored(events[at].received_at));
                 }
                 Err(error) => {
                     report(&error, range.len());
@@ -287,6 +313,12 @@ impl Group {
                 Outcome::Throttled { retry_after_seconds: u64::from(usage.retry_after_seconds.max(1)) }
             }
             Fate::Unstorable => Outcome::Rejected(vec![FieldError::new("", Reason::NotStorable)]),
+            #[cfg(feature = "sabotage")]
+            Fate::Failed(Failure::OutcomeUnknown)
+                if pulsestream_sabotage::is_broken("unknown_as_rejected") =>
+            {
+                Outcome::Rejected(vec![FieldError::new("", Reason::NotStorable)])
+            }
             Fate::Failed(failure) => Outcome::Failed(failure),
             Fate::Waiting => Outcome::Failed(Failure::Unexpected),
         }
@@ -296,6 +328,10 @@ impl Group {
 /// First write wins; the policy only decides what the later one is told.
 pub(crate) fn judge(policy: DuplicatePolicy, content_hash: [u8; 16], existing: Existing) -> Outcome {
     let ingested_at = existing.received_at;
+    #[cfg(feature = "sabotage")]
+    if pulsestream_sabotage::is_broken("duplicate_refused") {
+        return Outcome::Conflict { ingested_at };
+    }
     match policy {
         DuplicatePolicy::Lenient => Outcome::Duplicate { ingested_at },
         DuplicatePolicy::Strict if existing.content_hash == content_hash => {

@@ -281,6 +281,8 @@ impl Ingestion {
 
     /// Hands valid events to a lane, or commits them as a group of their own.
     async fn submit(&self, submission: Submission) -> Result<Settled, Failure> {
+        #[cfg(feature = "sabotage")]
+        pulsestream_sabotage::step("validated");
         let (reply, settled) = oneshot::channel();
         let waiting = Waiting { submission, reply };
         if waiting.submission.events.len() < self.shared.settings.direct_events {
@@ -302,6 +304,8 @@ impl Ingestion {
         let place = DirectPlace::take(&self.shared).ok_or(Failure::Overloaded)?;
         self.shared.tasks.spawn(async move {
             let Waiting { submission, reply } = waiting;
+            #[cfg(feature = "sabotage")]
+            pulsestream_sabotage::step("group_taken");
             let mut settled = place.0.committer.commit(vec![submission]).await;
             if let Some(settled) = settled.pop() {
                 drop(reply.send(settled));

@@ -209,6 +209,8 @@ impl Group {
 async fn commit(committer: &Committer, group: Vec<Waiting>) {
     let (submissions, replies): (Vec<_>, Vec<_>) =
         group.into_iter().map(|waiting| (waiting.submission, waiting.reply)).unzip();
+    #[cfg(feature = "sabotage")]
+    pulsestream_sabotage::step("group_taken");
     for (reply, settled) in replies.into_iter().zip(committer.commit(submissions).await) {
         // Nobody waits any more when the client went away; its events are stored all the same.
         drop(reply.send(settled));

@@ -84,7 +84,14 @@ impl Store {
     pub async fn migrate(&self) -> Result<(), OpenError> {
         pulsestream_migration::up(&self.connections.changes)
             .await
-            .map_err(|error| OpenError::Migration(error.into()))
+            .map_err(|error| OpenError::Migration(error.into()))?;
+        #[cfg(feature = "sabotage")]
+        if pulsestream_sabotage::is_broken("check_then_insert") {
+            let drop_index = self.sql("DROP INDEX IF EXISTS events_external_id", []);
+            let dropped = self.connections.changes.execute_raw(drop_index).await;
+            dropped.map_err(|error| OpenError::Migration(error.into()))?;
+        }
+        Ok(())
     }
 
     /// How many steps of the schema are still to be done; not 0 means that the store can't be used yet.

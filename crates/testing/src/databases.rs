@@ -79,7 +79,10 @@ impl Databases {
     }
 
     /// The value of a setting, as `SHOW` gives it.
-    pub(crate) fn setting(&self, name: &str) -> Result<String> {
+    ///
+    /// # Errors
+    /// When the server can't be reached, or has no such setting.
+    pub fn setting(&self, name: &str) -> Result<String> {
         block_on(async {
             let mut connection = PgConnection::connect(self.administrator.as_str()).await?;
             let ask = sqlx::query_scalar("SELECT current_setting($1)").bind(name);

@@ -91,6 +91,10 @@ impl BodyLimits {
                 Encoding::Gzip | Encoding::Zstd => self.decoded(encoding, pieces, held).await,
             }
         };
+        #[cfg(feature = "sabotage")]
+        if pulsestream_sabotage::is_broken("body_without_deadline") {
+            return reading.await;
+        }
         // Small bodies are there already: then no timer is ever set.
         tokio::time::timeout(self.timeout, reading).await.unwrap_or(Err(BodyError::TimedOut))
     }

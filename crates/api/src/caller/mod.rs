@@ -53,6 +53,8 @@ impl FromRequest for Caller {
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        #[cfg(feature = "sabotage")]
+        pulsestream_sabotage::step("accepted");
         let presented = credential::presented(request);
         let state = State::of(request);
         let request = request.clone();

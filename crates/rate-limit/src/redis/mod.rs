@@ -5,6 +5,8 @@ mod outage;
 #[path = "../../tests/private_redis/mod.rs"]
 #[expect(dead_code, reason = "the tests in tests/ use all of it")]
 mod private_redis;
+#[cfg(feature = "sabotage")]
+mod sabotage;
 mod script;
 mod server;
 
@@ -114,6 +116,8 @@ impl Limiter for RedisLimiter {
             false => "local",
         };
         count_decisions(backend, demands, &grants);
+        #[cfg(feature = "sabotage")]
+        sabotage::grants(&mut grants, demands, now, backend == "local");
         grants
     }
 
@@ -151,6 +155,10 @@ impl Shared {
         let script = self.server.script();
         let asked = demands.iter().zip(grants.iter());
         let commands: Vec<Cmd> = asked.map(|(demand, own)| script.reserve(demand, own.granted)).collect();
+        #[cfg(feature = "sabotage")]
+        if pulsestream_sabotage::is_broken("check_then_increment") {
+            return self.confirm_in_two_steps(demands, grants).await;
+        }
         let answers: RedisResult<Vec<(u32, Window)>> =
             self.call(&commands).await.and_then(|replies| replies.into_iter().map(read_grant).collect());
         match answers {

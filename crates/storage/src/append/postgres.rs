@@ -77,6 +77,16 @@ impl Postgres {
     /// each other, and the server would kill one.
     pub(super) async fn append(&self, events: &[NewEvent]) -> Result<Vec<Appended>, StoreError> {
         let mut outcomes = Outcomes::unknown(events);
+        #[cfg(feature = "sabotage")]
+        if pulsestream_sabotage::is_broken("check_then_insert") {
+            let places = outcomes.open();
+            let keys: Vec<Key<'_>> = places.iter().map(|place| Key::of(&events[*place])).collect();
+            let winners = self.existing(&keys).await?;
+            outcomes.set_winners(&places, &winners);
+            if let Some(answer) = outcomes.complete() {
+                return Ok(answer);
+            }
+        }
         for round in 0..ROUNDS {
             let places = outcomes.open();
             let rows: Vec<&NewEvent> = places.iter().map(|place| &events[*place]).collect();
@@ -134,8 +144,12 @@ impl Postgres {
                 if may_be_stored { StoreError::OutcomeUnknown(error.into()) } else { unchanged(error) }
             };
             let mut lane = self.lanes.take().await.map_err(failed)?;
+            #[cfg(feature = "sabotage")]
+            pulsestream_sabotage::step("before_insert");
             let error = match timeout(self.deadline, insert_once(&mut lane, rows)).await {
                 Ok(Ok(made)) => {
+                    #[cfg(feature = "sabotage")]
+                    pulsestream_sabotage::step("after_commit");
                     self.lanes.give_back(lane);
                     return Ok(made);
                 }
@@ -188,7 +202,11 @@ async fn insert_once(
             rows.iter().map(|$row| $value).collect::<Vec<_>>()
         };
     }
-    let made: Option<Vec<Uuid>> = sqlx::query_scalar(INSERT)
+    #[cfg(not(feature = "sabotage"))]
+    let statement = INSERT;
+    #[cfg(feature = "sabotage")]
+    let statement = sabotaged_insert();
+    let made: Option<Vec<Uuid>> = sqlx::query_scalar(statement)
         .bind(column!(|row| row.tenant_id.0))
         .bind(column!(|row| row.id))
         .bind(column!(|row| row.event_id.as_str()))
@@ -215,6 +233,23 @@ async fn insert_once(
         .pop()
         .flatten();
     Ok(made.into_iter().flatten().collect())
+}
+
+/// The insert as a mutant would have it.
+#[cfg(feature = "sabotage")]
+fn sabotaged_insert() -> sqlx::AssertSqlSafe<String> {
+    let insert = INSERT.to_owned();
+    sqlx::AssertSqlSafe(if pulsestream_sabotage::is_broken("check_then_insert") {
+        let target = "ON CONFLICT (tenant_id, external_id) WHERE external_id IS NOT NULL AND NOT is_deleted DO NOTHING";
+        insert.replace(target, "")
+    } else if pulsestream_sabotage::is_broken("last_write_wins") {
+        insert.replace(
+            "DO NOTHING",
+            "DO UPDATE SET document = EXCLUDED.document, content_hash = EXCLUDED.content_hash",
+        )
+    } else {
+        insert
+    })
 }
 
 type Winners = Vec<Option<Result<Winner, StoreError>>>;

@@ -84,8 +84,14 @@ impl Sqlite {
     pub(super) async fn append(&self, events: &[NewEvent]) -> Result<Vec<Appended>, StoreError> {
         let work = async {
             let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(unchanged)?;
+            #[cfg(feature = "sabotage")]
+            pulsestream_sabotage::step("before_insert");
             let answer = self.write(&mut transaction, events).await?;
+            #[cfg(feature = "sabotage")]
+            pulsestream_sabotage::step("before_commit");
             commit(transaction).await?;
+            #[cfg(feature = "sabotage")]
+            pulsestream_sabotage::step("after_commit");
             Ok(answer)
         };
         // The writer goes on with what it was told, so a late answer may still become a commit.

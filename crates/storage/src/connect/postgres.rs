@@ -54,11 +54,13 @@ pub(crate) async fn open(settings: &Settings) -> Result<(Connections, Postgres),
         lookups,
         deadline: settings.query_timeout + SILENCE,
     };
-    let lanes = Lanes::new(
-        limited(&options, settings.ingest_timeout),
-        settings.ingest_connections,
-        settings.acquire_timeout,
-    );
+    let ingest_options = limited(&options, settings.ingest_timeout);
+    #[cfg(feature = "sabotage")]
+    let ingest_options = match pulsestream_sabotage::is_broken("no_flush") {
+        true => ingest_options.options([("synchronous_commit", "off")]),
+        false => ingest_options,
+    };
+    let lanes = Lanes::new(ingest_options, settings.ingest_connections, settings.acquire_timeout);
     Ok((connections, Postgres::new(lanes, settings.ingest_timeout + SILENCE)))
 }
 

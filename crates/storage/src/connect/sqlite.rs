@@ -35,6 +35,11 @@ pub(crate) async fn open(settings: &Settings) -> Result<(Connections, Sqlite), O
         .foreign_keys(true)
         .disable_statement_logging();
 
+    #[cfg(feature = "sabotage")]
+    let options = match pulsestream_sabotage::is_broken("no_flush") {
+        true => options.synchronous(SqliteSynchronous::Off),
+        false => options,
+    };
     let writer = pool(settings, 1)
         .after_release(|connection, _| Box::pin(is_between_transactions(connection)))
         .connect_with(options.clone())

@@ -121,6 +121,11 @@ impl Store {
 
 /// One comparison of pairs, which an index on both columns answers by starting at the right place.
 fn is_behind(position: Position, order: Order) -> Expr {
+    #[cfg(feature = "sabotage")]
+    if pulsestream_sabotage::is_broken("cursor_by_time_alone") {
+        let (time, here) = (Expr::col(events::Column::OccurredAt), position.occurred_at.as_micros());
+        return if order == Order::Descending { time.lt(here) } else { time.gt(here) };
+    }
     let row = Expr::tuple([Expr::col(events::Column::OccurredAt), Expr::col(events::Column::Id)]);
     let here = Expr::tuple([Expr::value(position.occurred_at.as_micros()), Expr::value(position.id)]);
     match order {

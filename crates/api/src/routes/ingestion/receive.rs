@@ -31,6 +31,8 @@ pub(super) async fn receive(
     kind: Kind,
     respond: impl FnOnce(Receipt) -> Result<HttpResponse, ApiError>,
 ) -> HttpResponse {
+    #[cfg(feature = "sabotage")]
+    pulsestream_sabotage::step("authenticated");
     let (usage, answered) = match take_in(state, caller, request, payload, kind).await {
         Ok(receipt) => (receipt.usage, respond(receipt)),
         // The connection is ending: the answer still gets out if nothing is waited for.
@@ -39,6 +41,8 @@ pub(super) async fn receive(
     };
     let mut response = answered.unwrap_or_else(HttpResponse::from_error);
     headers::set_rate_limit(response.headers_mut(), &usage);
+    #[cfg(feature = "sabotage")]
+    pulsestream_sabotage::step("before_reply");
     response
 }
 
@@ -56,6 +60,8 @@ async fn take_in(
         idempotency_key: idempotency_key(request)?,
     };
     let Body { bytes, held } = state.bodies.read(request.headers(), payload).await?;
+    #[cfg(feature = "sabotage")]
+    pulsestream_sabotage::step("body_read");
     let receipt = state.ingestion.ingest(caller.tenant.clone(), bytes, options).await?;
     drop(held);
     Ok(receipt)

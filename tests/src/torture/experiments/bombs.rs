@@ -1,0 +1,125 @@
+//! T6e. Bodies made to fill the memory, many at once: refused, bounded, and others are served meanwhile.
+
+use std::{
+    fs,
+    io::Write as _,
+    time::{Duration, Instant},
+};
+
+use flate2::{Compression, write::GzEncoder};
+use futures_util::future::join_all;
+use reqwest::Method;
+
+use crate::{
+    App, Combination, Tenant, event_with_id,
+    torture::{
+        Wish,
+        report::Report,
+        timing::{Timing, seconds},
+    },
+    unique,
+};
+
+const BATCH: &str = "/api/v1/ingestion/events/batch";
+const MIB: usize = 1024 * 1024;
+/// 256 MiB of bodies at a time, what parsing them takes, and a debug build.
+const MEMORY: u64 = 1024 * MIB as u64;
+/// The longest that others may have to wait.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// What a bomb may be answered: it is refused, or held to be too much at the moment.
+const EXPECTED: [u16; 6] = [0, 400, 408, 413, 422, 503];
+
+pub(super) async fn run(wish: Wish) -> Report {
+    let mut report = Report::default();
+    let app = App::start(Combination::SQLITE).await;
+    let tenant = app.unlimited_tenant().await;
+    let bombs = bombs();
+    let until = Instant::now() + Duration::from_secs(wish.pick(6, 20));
+    let throwers = bombs.iter().map(|bomb| throw(&tenant, bomb.clone(), until));
+    let (statuses, good) = tokio::join!(join_all(throwers), good_client(&tenant, until));
+    let statuses: Vec<u16> = statuses.into_iter().flatten().collect();
+    let unexpected: Vec<&u16> = statuses.iter().filter(|status| !EXPECTED.contains(status)).collect();
+    let peak = peak_bytes(app.process().pid());
+    report.figure("bombs of kinds", format!("{} of {}", statuses.len(), bombs.len()));
+    report.figure("peak of memory", format!("{} MiB", peak / MIB as u64));
+    report.figure(
+        "p99 and max of others meanwhile",
+        format!("{}, {} ({} answers)", seconds(good.quantile(0.99)), seconds(good.max()), good.len()),
+    );
+    report.expect(unexpected.is_empty(), || format!("bombs were answered with {unexpected:?}"));
+    report.expect(statuses.len() >= bombs.len(), || format!("only {} bombs were answered", statuses.len()));
+    report.expect(peak <= MEMORY, || format!("{} MiB of memory", peak / MIB as u64));
+    // Parsing megabytes takes a debug build seconds of both cores; others get their share of it.
+    report.expect(good.len() > 2 && good.max() < PATIENCE, || format!("others waited {:?}", good.max()));
+    report
+}
+
+/// One body and how it is encoded.
+#[derive(Clone)]
+struct Bomb {
+    encoding: Option<&'static str>,
+    body: bytes::Bytes,
+}
+
+fn bombs() -> Vec<Bomb> {
+    let plain = |body: Vec<u8>| Bomb { encoding: None, body: body.into() };
+    let gzip = |body: &[u8]| {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(body).expect("memory takes all");
+        Bomb { encoding: Some("gzip"), body: encoder.finish().expect("memory takes all").into() }
+    };
+    let zstd = |body: &[u8]| {
+        let body = zstd::encode_all(body, 1).expect("memory takes all");
+        Bomb { encoding: Some("zstd"), body: body.into() }
+    };
+    let zeros = vec![b' '; 64 * MIB];
+    let deep = "[".repeat(5 * MIB);
+    let objects = format!("[{}", r#"{"a":"#.repeat(MIB));
+    let keys: Vec<String> = (0..500_000).map(|key| format!(r#""k{key}":1"#)).collect();
+    let many_keys = format!("[{{{}}}]", keys.join(","));
+    let many_items = format!("[{}1]", "1,".repeat(4 * MIB));
+    vec![
+        gzip(&zeros),
+        zstd(&zeros),
+        gzip(deep.as_bytes()),
+        plain(deep.into_bytes()),
+        plain(objects.into_bytes()),
+        plain(many_keys.into_bytes()),
+        gzip(many_items.as_bytes()),
+        plain(many_items.into_bytes()),
+    ]
+}
+
+async fn throw(tenant: &Tenant, bomb: Bomb, until: Instant) -> Vec<u16> {
+    let mut statuses = Vec::new();
+    while Instant::now() < until {
+        let request = tenant.request(Method::POST, BATCH).header("Content-Type", "application/json");
+        let request = bomb
+            .encoding
+            .into_iter()
+            .fold(request, |request, encoding| request.header("Content-Encoding", encoding));
+        let answer = tenant.try_execute(request.body(bomb.body.clone())).await;
+        statuses.push(answer.map_or(0, |answer| answer.status));
+    }
+    statuses
+}
+
+async fn good_client(tenant: &Tenant, until: Instant) -> Timing {
+    let mut timing = Timing::default();
+    while Instant::now() < until {
+        let begun = Instant::now();
+        let status = tenant.send(&event_with_id(&unique("good"))).await.status;
+        if status == 200 {
+            timing.add(begun.elapsed());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    timing
+}
+
+/// The most memory that a process ever had.
+fn peak_bytes(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("it has memory");
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of kB") * 1024
+}

@@ -1,0 +1,129 @@
+//! T6b. Crowds of clients that stall, in every way a client can: each is got rid of in time, and others are
+//! served meanwhile.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    App, Combination, Tenant, event_with_id,
+    torture::{
+        Wish,
+        report::Report,
+        timing::{Timing, seconds},
+    },
+    unique,
+};
+
+const SETTINGS: [(&str, &str); 3] =
+    [("server.header_timeout", "2s"), ("server.body_timeout", "3s"), ("server.keep_alive", "3s")];
+/// The longest of these, and what a busy machine adds.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// In which way a client stalls.
+#[derive(Clone, Copy, Debug)]
+enum Stall {
+    /// It connects and says nothing.
+    Silent,
+    /// It sends its head a byte at a time.
+    Head,
+    /// It sends its body a byte at a time.
+    Body,
+    /// It has had an answer and says nothing more.
+    Idle,
+}
+
+pub(super) async fn run(wish: Wish) -> Report {
+    let mut report = Report::default();
+    let mut builder = App::builder(Combination::SQLITE);
+    for (path, value) in SETTINGS {
+        builder = builder.set(path, value);
+    }
+    let app = builder.start().await;
+    let tenant = app.unlimited_tenant().await;
+    let crowd = wish.pick(50, 250);
+    let alone = good_client(&tenant, Duration::from_secs(2)).await;
+
+    let stalls = [Stall::Silent, Stall::Head, Stall::Body, Stall::Idle];
+    let crowds = stalls.map(|stall| {
+        let clients = join_all((0..crowd).map(|_| stalled(&app, &tenant, stall)));
+        async move { (stall, clients.await) }
+    });
+    let (crowds, beside) = tokio::join!(join_all(crowds), good_client(&tenant, Duration::from_secs(4)));
+    for (stall, closed) in crowds {
+        let mut timing = Timing::default();
+        let open = closed.iter().filter(|closed| closed.is_none()).count();
+        closed.into_iter().flatten().for_each(|took| timing.add(took));
+        report.figure(&format!("{stall:?}: {crowd} closed after at most"), seconds(timing.max()));
+        // One that was never served may stay: the kernel has its connection, and nobody else does.
+        report
+            .expect(open == 0, || format!("{stall:?}: {open} of {crowd} were still open after {PATIENCE:?}"));
+    }
+    report.figure(
+        "p99 of others, before and beside them",
+        format!("{} and {}", seconds(alone.quantile(0.99)), seconds(beside.quantile(0.99))),
+    );
+    report.expect(beside.quantile(0.99) < Duration::from_secs(1), || {
+        format!("others waited {:?}", beside.quantile(0.99))
+    });
+    report.expect(beside.len() > 20, || format!("others got only {} answers", beside.len()));
+    report
+}
+
+async fn good_client(tenant: &Tenant, length: Duration) -> Timing {
+    let (mut timing, until) = (Timing::default(), Instant::now() + length);
+    while Instant::now() < until {
+        let begun = Instant::now();
+        tenant.send(&event_with_id(&unique("good"))).await.expect(200);
+        timing.add(begun.elapsed());
+        sleep(Duration::from_millis(10)).await;
+    }
+    timing
+}
+
+/// Stalls until the server closes. Answers with how long that took.
+async fn stalled(app: &App, tenant: &Tenant, stall: Stall) -> Option<Duration> {
+    let mut stream = app.connect().await;
+    let begun = Instant::now();
+    let body = event_with_id(&unique("stalled")).to_string();
+    let head = format!(
+        "POST /api/v1/ingestion/events HTTP/1.1\r\nHost: x\r\nX-API-Key: {}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        tenant.key,
+        body.len()
+    );
+    let drip = match stall {
+        Stall::Silent => String::new(),
+        Stall::Head => head,
+        Stall::Body => {
+            _ = stream.write_all(head.as_bytes()).await;
+            body
+        }
+        Stall::Idle => {
+            _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
+            String::new()
+        }
+    };
+    timeout(PATIENCE, closed(stream, drip.into_bytes())).await.ok().map(|()| begun.elapsed())
+}
+
+/// Sends a byte every 100 ms, and ends when the connection does.
+async fn closed(mut stream: TcpStream, drip: Vec<u8>) {
+    let mut drip = drip.into_iter();
+    let mut buffer = [0; 4096];
+    loop {
+        tokio::select! {
+            read = stream.read(&mut buffer) => if !read.is_ok_and(|length| length > 0) { return },
+            () = sleep(Duration::from_millis(100)) => {
+                if let Some(byte) = drip.next() && stream.write_all(&[byte]).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
