@@ -6,7 +6,10 @@ use actix_web::web::Data;
 use anyhow::{Context, Result, ensure};
 use metrics_exporter_prometheus::PrometheusHandle;
 use pulsestream_api::{AppState, Parts};
-use pulsestream_domain::ports::{Clock, EventStore, IdSource};
+use pulsestream_domain::{
+    identity::Origin,
+    ports::{Clock, EventStore, IdSource},
+};
 use pulsestream_ingestion::{Ingestion, SystemClock, SystemIds};
 use pulsestream_rate_limit::{Limiter, LocalLimiter, RedisLimiter};
 use pulsestream_storage::Store;
@@ -31,6 +34,11 @@ pub(crate) fn clock() -> Arc<dyn Clock> {
 /// The real source of ids.
 pub(crate) fn ids() -> Arc<dyn IdSource> {
     Arc::new(SystemIds::default())
+}
+
+/// Who and when, for a change that a command makes.
+pub(crate) fn operator() -> Origin {
+    tenancy::by_operator(&*clock(), &*ids())
 }
 
 /// Opens the store, with its schema up to date.

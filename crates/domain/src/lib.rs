@@ -10,12 +10,14 @@
 //! | [`search`] | one query language for search, export and live streams, with its cursor |
 //! | [`tenant`] | whose events they are, and how many per minute |
 //! | [`api_key`] | the format of a key, what is kept of it, what it may do |
+//! | [`identity`] | people, their roles and sessions, and the book of what was done |
 //! | [`ports`] | where events become durable, what time it is |
 //!
 //! What it deliberately lacks: SQL, HTTP, JSON of whole answers. Those live in `storage` and `api`.
 
 pub mod api_key;
 pub mod event;
+pub mod identity;
 pub mod ports;
 pub mod search;
 pub mod tenant;

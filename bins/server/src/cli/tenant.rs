@@ -159,7 +159,7 @@ async fn create(arguments: Create, store: &Store, output: Output) -> Result<()> 
     let draft = Draft { slug, name, limits, duplicate_policy };
     let tenant = draft.into_tenant(&*compose::clock(), &*compose::ids());
     let stored = stored_key(&key, tenant.id, "first key", &FIRST_KEY_SCOPES, tenant.created_at, None);
-    store.create_tenant(&tenant, Some(&stored)).await.map_err(|error| match error {
+    store.create_tenant(&tenant, Some(&stored), &compose::operator()).await.map_err(|error| match error {
         CreateError::SlugTaken => anyhow::anyhow!("there is a tenant `{}` already", tenant.slug),
         CreateError::KeyTaken => anyhow::anyhow!("this API key is in use already"),
         other => anyhow::Error::new(other).context("making the tenant"),
@@ -192,8 +192,10 @@ async fn set(arguments: Set, store: &Store, output: Output) -> Result<()> {
     name.as_deref().map_or(Ok(()), check_name)?;
     let tenant = find_tenant(store, &slug).await?;
     let limits = rules.asks_for_limits().then(|| rules.limits(tenant.limits));
-    let change = TenantChange { name, limits, duplicate_policy: rules.duplicate_policy };
-    let changed = store.update_tenant(tenant.id, &change).await.context("changing the tenant")?;
+    let change =
+        TenantChange { name, limits, duplicate_policy: rules.duplicate_policy, ..TenantChange::default() };
+    let changed =
+        store.update_tenant(tenant.id, &change, &compose::operator()).await.context("changing the tenant")?;
     Shown::from(changed.with_context(|| format!("the tenant `{slug}` is gone"))?).print(output)
 }
 

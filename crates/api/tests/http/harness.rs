@@ -12,8 +12,9 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use pulsestream_api::{AppState, Parts, Settings, app};
 use pulsestream_domain::{
     Timestamp,
-    api_key::{ApiKey, Scope, StoredKey},
-    ports::Clock,
+    api_key::{ApiKey, Restrictions, Scope, StoredKey},
+    identity::Origin,
+    ports::{Clock, IdSource},
     search::CursorKey,
     tenant::{DuplicatePolicy, Limits, Tenant, TenantId},
 };
@@ -98,9 +99,15 @@ impl Surface {
             duplicate_policy: DuplicatePolicy::Strict,
             created_at: self.clock.now(),
         };
-        self.store.create_tenant(&tenant, None).await.expect("the tenant is new");
+        self.store.create_tenant(&tenant, None, &self.origin()).await.expect("the tenant is new");
         let (key, _) = self.new_key(tenant.id, &[Scope::EventsWrite, Scope::EventsRead]).await;
         (tenant.id, key)
+    }
+
+    /// A change at the command line, now.
+    pub(crate) fn origin(&self) -> Origin {
+        let now = self.clock.now();
+        Origin::operator(SystemIds::default().uuid_v7(now), now)
     }
 
     pub(crate) async fn new_key(&self, tenant_id: TenantId, scopes: &[Scope]) -> (String, StoredKey) {
@@ -113,12 +120,14 @@ impl Surface {
             digest: key.digest(),
             last_four: key.last_four().to_owned(),
             scopes: scopes.to_vec(),
+            restrictions: Restrictions::default(),
+            created_by: None,
             created_at: self.clock.now(),
             expires_at: None,
             revoked_at: None,
             last_used_at: None,
         };
-        self.store.create_key(&stored).await.expect("the key is new");
+        self.store.create_key(&stored, &self.origin()).await.expect("the key is new");
         (key.reveal().to_owned(), stored)
     }
 

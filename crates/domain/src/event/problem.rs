@@ -79,6 +79,11 @@ reasons! {
     BadCursor = "bad_cursor", "is not a cursor of this search";
     BadParameter = "bad_parameter", "is not valid";
     UnknownField = "unknown_field", "is not known here";
+    NotAllowed = "not_allowed", "is not allowed with this credential";
+    BadEmail = "bad_email", "must be one email address of at most 254 ASCII characters";
+    BadPassword = "bad_password", "must have 12 to 1024 bytes";
+    BadNetwork = "bad_network", "must be an IP address or a range such as 192.0.2.0/24";
+    Taken = "taken", "is taken already";
     NotStorable = "not_storable", "can't be stored";
     EventIdConflict = "event_id_conflict", "is the id of a stored event with other content";
 }

@@ -4,10 +4,12 @@
 mod support;
 
 mod appending;
+mod audit;
 mod both_alike;
 mod concurrency;
 mod events;
 mod figures;
+mod identity;
 mod keys;
 mod opening;
 mod outages;
