@@ -9,14 +9,15 @@ use pulsestream_tests::{Trial, once};
 use serde_json::Value;
 
 /// What each package may depend on, of this workspace. A new arrow is a decision: it is added here.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("domain", &[]),
     ("migration", &[]),
     ("rate-limit", &["domain"]),
     ("storage", &["domain", "migration"]),
+    ("identity", &["domain", "rate-limit"]),
     ("ingestion", &["domain", "rate-limit"]),
-    ("api", &["domain", "ingestion", "rate-limit", "storage"]),
-    ("server", &["api", "domain", "ingestion", "migration", "rate-limit", "storage"]),
+    ("api", &["domain", "identity", "ingestion", "rate-limit", "storage"]),
+    ("server", &["api", "domain", "identity", "ingestion", "migration", "rate-limit", "storage"]),
     ("example-embed", &["domain", "ingestion", "rate-limit", "storage"]),
     ("testing", &["domain"]),
     ("tests", &["testing"]),
