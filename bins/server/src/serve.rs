@@ -25,6 +25,7 @@ use crate::{
     telemetry,
 };
 
+const FORGET_INTERVAL: Duration = Duration::from_secs(3_600);
 const REPROCESS_INTERVAL: Duration = Duration::from_secs(1);
 const REPROCESS_EVENTS: u32 = 500;
 
@@ -39,7 +40,7 @@ pub(crate) async fn serve(settings: Settings, log: WorkerGuard) -> Result<ExitCo
     let listener = TcpListener::bind(settings.server.bind)
         .with_context(|| format!("server.bind: listening on {}", settings.server.bind))?;
     let address = listener.local_addr().context("asking for the address in use")?;
-    let service = compose::service(&settings, metrics.clone()).await?;
+    let service = compose::service(&settings, address, metrics.clone()).await?;
     welcome(&service.store, address).await?;
 
     let server = http_server(&settings.server, listener, &service)?;
@@ -51,6 +52,8 @@ pub(crate) async fn serve(settings: Settings, log: WorkerGuard) -> Result<ExitCo
     };
     let reprocessing = reprocess(running.service.store.clone(), running.stop_background.clone());
     running.background.spawn(reprocessing);
+    let forgetting = forget_expired(running.service.store.clone(), running.stop_background.clone());
+    running.background.spawn(forgetting);
     running.background.spawn(telemetry::keep_up(metrics, running.stop_background.clone()));
     let mut serving = tokio::spawn(server);
     announce(&settings.server, address, running.service.store.database().as_str())?;
@@ -126,6 +129,18 @@ fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
 fn say(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{text}").and_then(|()| out.flush())
+}
+
+/// Removes expired sessions and tokens now and then, until told to stop. Any instance may, also several at once.
+async fn forget_expired(store: Store, stop: CancellationToken) {
+    let mut ticks = interval(FORGET_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        // They are good for nothing either way: the next time will do.
+        if let Err(error) = store.forget_expired_credentials(compose::clock().now()).await {
+            tracing::debug!(%error, "expired sessions and tokens are not forgotten yet");
+        }
+    }
 }
 
 /// Processes events again that somebody asked for, until told to stop.

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `observe` | names the request, lets it in or not, survives its panic, completes, counts and logs its answer |
 //! | `endpoint` | which handler answers, and 405 for methods that none does |
-//! | `caller` | whose request it is, from its API key and nothing else |
+//! | `caller` | whose request it is, from its API key or access token and nothing else |
 //! | `body` | the body: capped, decompressed while it arrives, in bounded time |
 //! | `routes` | what is asked for, one file per route |
 //! | `error`, `problem` | from what went wrong to a status, a code and a body, in one place each |
@@ -23,6 +23,7 @@ mod caller;
 mod endpoint;
 mod error;
 mod event_json;
+mod fields;
 mod headers;
 mod in_flight;
 mod observe;
@@ -37,5 +38,5 @@ mod state;
 pub use app::app;
 pub use event_json::event_json;
 pub use openapi::openapi_json;
-pub use settings::Settings;
+pub use settings::{Registration, Settings};
 pub use state::{AppState, Parts};

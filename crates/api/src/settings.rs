@@ -21,6 +21,23 @@ pub struct Settings {
     pub ready_queue_depth: usize,
     /// Whether `GET /metrics` answers.
     pub public_metrics: bool,
+    /// Who may make a tenant over HTTP.
+    pub registration: Registration,
+    /// The highest limit per minute that a tenant may give itself.
+    pub max_rate_limit_per_minute: u32,
+    /// Where people reach the service, without a slash at the end: links in mails begin with it.
+    pub public_url: String,
+}
+
+/// Who may make a tenant over HTTP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Registration {
+    /// Anybody, as often as the throttle lets them.
+    Open,
+    /// Who has an invitation.
+    Invite,
+    /// Nobody.
+    Closed,
 }
 
 impl Default for Settings {
@@ -34,6 +51,9 @@ impl Default for Settings {
             key_cache_life: Duration::from_secs(5),
             ready_queue_depth: 3_500,
             public_metrics: true,
+            registration: Registration::Open,
+            max_rate_limit_per_minute: 1_000_000,
+            public_url: String::new(),
         }
     }
 }

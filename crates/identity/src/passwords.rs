@@ -6,6 +6,7 @@ use argon2::{
     Algorithm, Argon2, Params, Version,
     password_hash::{PasswordHasher as _, PasswordVerifier as _, phc},
 };
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use pulsestream_domain::{
     identity::{Password, PasswordHash},
     ports::BoxError,
@@ -136,6 +137,12 @@ impl Passwords {
         });
         working.await.map_err(failed)?
     }
+}
+
+/// A password for somebody who has to choose another one first: 24 characters, 144 random bits.
+pub fn one_time_password(entropy: &dyn Entropy) -> Password {
+    let bytes: [u8; 18] = *entropy.bytes().first_chunk().expect("32 bytes begin with 18");
+    Password::new(URL_SAFE_NO_PAD.encode(bytes)).expect("24 characters are enough")
 }
 
 fn hash(

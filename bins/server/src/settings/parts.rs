@@ -1,6 +1,6 @@
 //! The settings of the parts, out of those of the whole.
 
-use super::{Database, Ingestion, Settings};
+use super::{Database, Ingestion, Registration, Settings};
 
 impl Settings {
     /// Those of the HTTP surface.
@@ -15,6 +15,13 @@ impl Settings {
             key_cache_life: self.auth.key_cache_life,
             ready_queue_depth: self.ingestion.ready_queue_depth,
             public_metrics: server.public_metrics,
+            registration: match self.auth.registration {
+                Registration::Open => pulsestream_api::Registration::Open,
+                Registration::Invite => pulsestream_api::Registration::Invite,
+                Registration::Closed => pulsestream_api::Registration::Closed,
+            },
+            max_rate_limit_per_minute: u32::try_from(self.auth.max_rate_limit_per_minute).unwrap_or(u32::MAX),
+            public_url: self.auth.public_url.trim_end_matches('/').to_owned(),
         }
     }
 }

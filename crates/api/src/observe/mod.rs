@@ -11,7 +11,7 @@ mod unread;
 use std::{panic::AssertUnwindSafe, time::Instant};
 
 use actix_web::{
-    Error, HttpRequest,
+    Error, HttpMessage as _, HttpRequest,
     body::BoxBody,
     dev::{ServiceRequest, ServiceResponse},
     middleware::Next,
@@ -25,8 +25,9 @@ use crate::{
     state::{AppState, State},
 };
 use measure::Exchange;
-use request_id::RequestId;
 use unread::Unread;
+
+pub(crate) use request_id::RequestId;
 
 /// Longer addresses are not read.
 const MAX_URI_BYTES: usize = 8 * 1024;
@@ -42,6 +43,7 @@ pub(crate) async fn observe(
     let started = Instant::now();
     let state = State::of(request.request());
     let id = RequestId::of(request.headers(), &state);
+    request.extensions_mut().insert(id.clone());
     let mut exchange = Exchange::new(request.method());
     let unread = Unread::hold(&mut request);
 

@@ -18,6 +18,7 @@ use pulsestream_domain::{
     search::CursorKey,
     tenant::{DuplicatePolicy, Limits, Tenant, TenantId},
 };
+use pulsestream_identity::{Identity, SecretKey, entropy::SystemEntropy};
 use pulsestream_ingestion::{Ingestion, SystemIds};
 use pulsestream_rate_limit::LocalLimiter;
 use pulsestream_storage::Store;
@@ -26,11 +27,16 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
 
+/// What access tokens are signed with.
+pub(crate) const SECRET: &str = "a secret of thirty-two bytes or more";
+
 /// A surface, and everything behind it that tests look at or break.
 pub(crate) struct Surface {
     pub(crate) state: Data<AppState>,
     pub(crate) store: Store,
     pub(crate) clock: Arc<FakeClock>,
+    /// The source of the surface itself: ids of one instant come in order.
+    ids: Arc<SystemIds>,
     pub(crate) tenant_id: TenantId,
     /// May do everything with events.
     pub(crate) key: String,
@@ -64,13 +70,16 @@ impl Surface {
             ids.clone(),
             pulsestream_ingestion::Settings::default(),
         );
+        let secret: SecretKey = SECRET.parse().expect("it is long enough");
+        let identity = Identity::new(&secret, Arc::new(LocalLimiter::new()), Arc::new(SystemEntropy));
         let settings = Settings { key_cache_life: Duration::from_secs(5), ..Settings::default() };
         let mut parts = Parts {
             ingestion,
             store: store.clone(),
+            identity,
             cursor_key: CursorKey([7; 32]),
             clock: clock.clone(),
-            ids,
+            ids: ids.clone(),
             metrics: PrometheusBuilder::new().build_recorder().handle(),
             degraded: Arc::new(Vec::new),
             settings,
@@ -80,6 +89,7 @@ impl Surface {
             state: Data::new(AppState::new(parts)),
             store,
             clock,
+            ids,
             tenant_id: TenantId(Uuid::nil()),
             key: String::new(),
             keys_made: std::cell::Cell::new(0),
@@ -107,7 +117,7 @@ impl Surface {
     /// A change at the command line, now.
     pub(crate) fn origin(&self) -> Origin {
         let now = self.clock.now();
-        Origin::operator(SystemIds::default().uuid_v7(now), now)
+        Origin::operator(self.ids.uuid_v7(now), now)
     }
 
     pub(crate) async fn new_key(&self, tenant_id: TenantId, scopes: &[Scope]) -> (String, StoredKey) {
