@@ -10,6 +10,7 @@ mod corpus;
 mod crashes;
 mod credentials;
 mod idempotency;
+mod identity;
 mod limits;
 mod overload;
 mod races;
@@ -43,6 +44,7 @@ fn all() -> Vec<Trial> {
         idempotency::trials(),
         limits::trials(),
         credentials::trials(),
+        identity::trials(),
         search::trials(),
         reports::trials(),
         races::trials(),

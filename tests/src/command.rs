@@ -10,17 +10,13 @@ use tokio::time::timeout;
 
 use crate::{binary, ground::Ground};
 
-/// What the servers under test sign tokens with, so that trials can make their own, good and bad.
-pub const SECRET_KEY: &str = "a secret of the black-box tests, which guards nothing";
-
 /// How long a command may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The settings that name a store, by their paths.
 pub fn settings_of(ground: &Ground) -> Vec<(String, String)> {
     let mut settings = vec![("database.url".to_owned(), ground.database_url().to_owned())];
-    // The same for all instances, which may share the store.
-    settings.push(("auth.secret_key".to_owned(), SECRET_KEY.to_owned()));
+    settings.push(("auth.secret_key".to_owned(), ground.secret_key().to_owned()));
     if let Some(url) = ground.redis_url() {
         settings.push(("redis.url".to_owned(), url.to_owned()));
     }

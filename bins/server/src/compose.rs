@@ -112,9 +112,9 @@ pub(crate) async fn service(
     address: SocketAddr,
     metrics: PrometheusHandle,
 ) -> Result<Service> {
+    let secret = secret_key(settings)?;
     let (limiter, degraded) = limiter(&settings.redis).await?;
     let store = store(&settings.database).await?;
-    let secret = secret_key(settings, store.database())?;
     let identity = Identity::new(&secret, Arc::clone(&limiter), Arc::new(SystemEntropy));
     let ingestion = ingestion(settings, &store, limiter);
     let entropy = tenancy::entropy().context("making the secret of cursors")?;

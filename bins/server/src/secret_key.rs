@@ -10,7 +10,6 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use pulsestream_identity::SecretKey;
-use pulsestream_storage::Database;
 
 use crate::{compose::make_directory, settings::Settings, tenancy};
 
@@ -20,21 +19,19 @@ const FILE: &str = "auth.secret";
 ///
 /// # Errors
 /// When there is none and it can't be made here: instances that share a PostgreSQL have to be given the same one.
-pub(crate) fn secret_key(settings: &Settings, database: Database) -> Result<SecretKey> {
+pub(crate) fn secret_key(settings: &Settings) -> Result<SecretKey> {
     if let Some(secret) = settings.auth.secret_key.reveal() {
         return secret.parse().context("auth.secret_key");
     }
-    match database {
-        Database::Postgres => bail!(
+    if settings.database.url.reveal().is_some_and(|url| url.starts_with("postgres")) {
+        bail!(
             "auth.secret_key is needed with PostgreSQL: set PULSESTREAM_AUTH__SECRET_KEY to the same 32 random \
              bytes or more on every instance, such as the output of `openssl rand -base64 32`"
-        ),
-        Database::Sqlite => {
-            let directory = &settings.database.data_dir;
-            make_directory(directory).context("database.data_dir")?;
-            kept(&directory.join(FILE)).context("database.data_dir")
-        }
+        );
     }
+    let directory = &settings.database.data_dir;
+    make_directory(directory).context("database.data_dir")?;
+    kept(&directory.join(FILE)).context("database.data_dir")
 }
 
 /// The secret in a file, which is made when it is missing. Of several processes at the same time one makes it, and

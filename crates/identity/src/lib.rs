@@ -99,7 +99,7 @@ impl Identity {
             passwords: Passwords::new(passwords::Settings::default(), Arc::clone(&entropy)),
             access_tokens: AccessTokens::new(secret),
             invitations: Invitations::new(secret),
-            throttle: Throttle::new(limiter),
+            throttle: Throttle::new(secret, limiter),
             signatures: Signatures::new(secret),
             mail: None,
             entropy,

@@ -13,6 +13,8 @@ use pulsestream_domain::{
 use pulsestream_rate_limit::{Demand, Limiter, Refund};
 use uuid::Uuid;
 
+use crate::SecretKey;
+
 /// Something that may be tried only so often.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Attempt {
@@ -62,6 +64,7 @@ pub struct Throttled {
 /// Holds up those who try too often.
 pub struct Throttle {
     limiter: Arc<dyn Limiter>,
+    key: [u8; 32],
 }
 
 /// A try that was let through. It counts unless it is [forgiven](Throttle::forgive).
@@ -69,9 +72,9 @@ pub struct Throttle {
 pub struct Admitted(Vec<Refund>);
 
 impl Throttle {
-    /// Counts in this limiter.
-    pub fn new(limiter: Arc<dyn Limiter>) -> Self {
-        Self { limiter }
+    /// Counts in this limiter, apart from other installations that share it: those have another secret.
+    pub fn new(secret: &SecretKey, limiter: Arc<dyn Limiter>) -> Self {
+        Self { limiter, key: secret.derive("pulsestream 2026 throttle") }
     }
 
     /// Lets a try through, or says when to come back. `account` is any text that names one; an address that is not
@@ -92,7 +95,7 @@ impl Throttle {
         let counters = std::iter::once(("address", place.as_str(), attempt.per_address()))
             .chain(account.map(|account| ("account", account, attempt.per_account())));
         for (kind, name, limit) in counters {
-            let tenant_id = counter(attempt, kind, name);
+            let tenant_id = self.counter(attempt, kind, name);
             let demand = Demand { tenant_id, limits: Limits::per_minute(limit), count: 1 };
             let grants = self.limiter.reserve(&[demand], now).await;
             let Some(grant) = grants.first().filter(|grant| grant.granted == 1) else {
@@ -102,6 +105,17 @@ impl Throttle {
             admitted.0.push(Refund { tenant_id, count: 1, at: grant.at });
         }
         Ok(admitted)
+    }
+
+    /// The id under which the limiter counts. It can't be a tenant's: those are UUIDs of version 7, this is one of
+    /// version 8.
+    fn counter(&self, attempt: Attempt, kind: &str, name: &str) -> TenantId {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        for part in [attempt.as_str(), kind, name] {
+            hasher.update(&part.len().to_le_bytes()).update(part.as_bytes());
+        }
+        let hash = hasher.finalize();
+        TenantId(Uuid::new_v8(*hash.as_bytes().first_chunk().expect("32 bytes begin with 16")))
     }
 
     /// Takes back that a try counts, because it was a good one.
@@ -118,18 +132,6 @@ fn neighbourhood(address: IpAddr) -> String {
     }
 }
 
-/// The id under which the limiter counts. It can't be a tenant's: those are UUIDs of version 7, this is one of
-/// version 8.
-fn counter(attempt: Attempt, kind: &str, name: &str) -> TenantId {
-    let mut hasher = blake3::Hasher::new_derive_key("pulsestream 2026 throttle");
-    for part in [attempt.as_str(), kind, name] {
-        hasher.update(&part.len().to_le_bytes()).update(part.as_bytes());
-    }
-    let hash = hasher.finalize();
-    let bytes = *hash.as_bytes().first_chunk().expect("32 bytes begin with 16");
-    TenantId(Uuid::new_v8(bytes))
-}
-
 #[cfg(test)]
 mod tests {
     use pulsestream_rate_limit::LocalLimiter;
@@ -139,7 +141,11 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
     fn throttle() -> Throttle {
-        Throttle::new(Arc::new(LocalLimiter::new()))
+        Throttle::new(&secret('a'), Arc::new(LocalLimiter::new()))
+    }
+
+    fn secret(letter: char) -> SecretKey {
+        letter.to_string().repeat(32).parse().expect("long enough")
     }
 
     fn address(number: u32) -> Option<IpAddr> {
@@ -180,6 +186,17 @@ mod tests {
                 throttle.admit(Attempt::Login, Some("a"), address(1), NOW).await.expect("let through");
             throttle.forgive(admitted, NOW).await;
         }
+    }
+
+    #[tokio::test]
+    async fn installations_that_share_a_limiter_hold_nobody_up_for_each_other() {
+        let limiter = Arc::new(LocalLimiter::new());
+        let [one, other] = ['a', 'b'].map(|letter| Throttle::new(&secret(letter), limiter.clone()));
+        for _ in 0..60 {
+            assert!(one.admit(Attempt::Login, None, address(1), NOW).await.is_ok());
+        }
+        assert!(one.admit(Attempt::Login, None, address(1), NOW).await.is_err());
+        assert!(other.admit(Attempt::Login, None, address(1), NOW).await.is_ok());
     }
 
     #[test]

@@ -144,7 +144,7 @@ pub(crate) async fn run(command: Command, settings: &Settings, output: Output) -
         Command::Create(arguments) => create(arguments, &store, output).await?,
         Command::List => list(&store, output).await?,
         Command::Show { slug } => Shown::from(find_tenant(&store, &slug).await?).print(output)?,
-        Command::Invite { hours } => invite(hours, settings, &store, output)?,
+        Command::Invite { hours } => invite(hours, settings, output)?,
         Command::Set(arguments) => set(arguments, &store, output).await?,
     }
     store.close().await;
@@ -176,8 +176,8 @@ async fn create(arguments: Create, store: &Store, output: Output) -> Result<()> 
     shown.print(output)
 }
 
-fn invite(hours: i64, settings: &Settings, store: &Store, output: Output) -> Result<()> {
-    let invitations = Invitations::new(&secret_key(settings, store.database())?);
+fn invite(hours: i64, settings: &Settings, output: Output) -> Result<()> {
+    let invitations = Invitations::new(&secret_key(settings)?);
     let now = compose::clock().now();
     let (id, expires_at) = (TenantId(compose::ids().uuid_v7(now)), now.plus_secs(hours * 3_600));
     let invitation = invitations.issue(id, now, expires_at);
