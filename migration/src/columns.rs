@@ -41,13 +41,24 @@ impl Columns {
         ColumnDef::new(name).big_integer().take()
     }
 
+    /// True or false.
+    pub(crate) fn flag(self, name: &'static str) -> ColumnDef {
+        ColumnDef::new(name).boolean().take()
+    }
+
+    /// Bytes.
     pub(crate) fn bytes(self, name: &'static str) -> ColumnDef {
+        self.optional_bytes(name).not_null().take()
+    }
+
+    /// Bytes, or none.
+    pub(crate) fn optional_bytes(self, name: &'static str) -> ColumnDef {
         let mut column = ColumnDef::new(name);
         if self.is_postgres() {
             column.custom("bytea")
         } else {
             column.custom("blob")
         };
-        column.not_null().take()
+        column
     }
 }

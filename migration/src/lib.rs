@@ -21,6 +21,11 @@ mod m20261122_000002_create_api_keys;
 mod m20261122_000003_create_events;
 mod m20261122_000004_create_secrets;
 mod m20261122_000005_create_jobs;
+mod m20261122_000010_create_users;
+mod m20261122_000011_create_sessions;
+mod m20261122_000012_create_audit_log;
+mod m20261122_000013_extend_api_keys;
+mod m20261122_000014_extend_tenants;
 
 use sea_orm_migration::{
     prelude::*,
@@ -43,8 +48,18 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000003_create_events::Migration),
             Box::new(m20261122_000004_create_secrets::Migration),
             Box::new(m20261122_000005_create_jobs::Migration),
+            Box::new(m20261122_000010_create_users::Migration),
+            Box::new(m20261122_000011_create_sessions::Migration),
+            Box::new(m20261122_000012_create_audit_log::Migration),
+            Box::new(m20261122_000013_extend_api_keys::Migration),
+            Box::new(m20261122_000014_extend_tenants::Migration),
         ]
     }
+}
+
+/// How many steps there are.
+pub fn steps() -> usize {
+    Migrator::migrations().len()
 }
 
 /// Brings the schema up to date. Several processes may do so at once: one works, the others wait for it.

@@ -9,23 +9,25 @@ use pulsestream_tests::{Trial, once};
 use serde_json::Value;
 
 /// What each package may depend on, of this workspace. A new arrow is a decision: it is added here.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("domain", &[]),
     ("migration", &[]),
     ("sabotage", &[]),
     ("notification", &["domain"]),
     ("jobs", &["domain"]),
     ("rate-limit", &["domain", "sabotage"]),
+    ("identity", &["domain", "rate-limit"]),
     ("storage", &["domain", "migration", "sabotage"]),
     ("alerting", &["domain", "jobs", "notification"]),
     ("ingestion", &["domain", "rate-limit", "sabotage"]),
-    ("api", &["alerting", "domain", "ingestion", "notification", "rate-limit", "sabotage", "storage"]),
+    ("api", &["alerting", "domain", "identity", "ingestion", "notification", "rate-limit", "sabotage", "storage"]),
     (
         "server",
         &[
             "alerting",
             "api",
             "domain",
+            "identity",
             "ingestion",
             "jobs",
             "migration",

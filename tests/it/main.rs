@@ -11,6 +11,7 @@ mod crashes;
 mod credentials;
 mod edge;
 mod idempotency;
+mod identity;
 mod limits;
 mod overload;
 mod races;
@@ -45,6 +46,7 @@ fn all() -> Vec<Trial> {
         idempotency::trials(),
         limits::trials(),
         credentials::trials(),
+        identity::trials(),
         search::trials(),
         reports::trials(),
         races::trials(),

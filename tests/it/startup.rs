@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use pulsestream_testing::postgres::PostgresServer;
+use pulsestream_testing::{postgres::PostgresServer, shared};
 use pulsestream_tests::{App, Combination, Trial, command, on_all_four, once, process::Process, sandbox};
 use serde_json::Value;
 
@@ -21,6 +21,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         bad_settings_are_refused_in_one_line,
         a_tenant_without_a_limit_is_refused,
         databases_that_could_lose_events_are_refused,
+        postgres_needs_a_secret_and_sqlite_keeps_its_own,
         a_database_that_is_not_there_is_refused,
         settings_are_printed_without_secrets,
     ]);
@@ -103,6 +104,7 @@ async fn refuse(case: &str, settings: &[(&str, &str)], named: &[&str]) {
     let mut server = command::bare();
     server.current_dir(sandbox::directory());
     command::set(&mut server, "server.bind", "127.0.0.1:0");
+    command::set(&mut server, "auth.secret_key", "a secret of the black-box tests, which guards nothing");
     for (path, value) in settings {
         command::set(&mut server, path, value);
     }
@@ -133,6 +135,8 @@ async fn bad_settings_are_refused_in_one_line() {
         ("redis.url", not_a_url.as_str()),
         ("ingestion.lanes", "0"),
         ("auth.key_cache_life", "1h"),
+        ("auth.registration", "perhaps"),
+        ("auth.public_url", "ftp://example.com"),
         ("log.format", "xml"),
         ("log.filter", "=,="),
     ] {
@@ -189,6 +193,28 @@ async fn databases_that_could_lose_events_are_refused() {
         refuse(unsafe_setting, &[("database.url", &postgres.url("postgres"))], &[unsafe_setting]).await;
     };
     join_all(["fsync", "synchronous_commit", "full_page_writes"].map(refuse)).await;
+}
+
+async fn postgres_needs_a_secret_and_sqlite_keeps_its_own() {
+    let database = shared::databases().and_then(|databases| databases.fresh());
+    let database = database.unwrap_or_else(|missing| panic!("{missing:#}"));
+    let url = database.url();
+    refuse("no secret", &[("database.url", &url), ("auth.secret_key", "")], &["auth.secret_key"]).await;
+    refuse("short secret", &[("auth.secret_key", SECRET)], &["auth.secret_key"]).await;
+
+    let directory = sandbox::directory();
+    let secret = directory.join("data/auth.secret");
+    let mut kept = Vec::new();
+    for _ in 0..2 {
+        let mut plain = command::bare();
+        plain.current_dir(&directory);
+        command::set(&mut plain, "server.bind", "127.0.0.1:0");
+        let server = Process::start(plain, &directory).await;
+        kept.push(std::fs::read_to_string(&secret).expect("it is made at the first start"));
+        assert!(!server.log().contains(kept[0].trim()) && !server.stdout().contains(kept[0].trim()));
+        assert_eq!(server.stop().and_then(|status| status.code()), Some(0));
+    }
+    assert!(kept[0].trim().len() >= 32 && kept[0] == kept[1]);
 }
 
 async fn a_database_that_is_not_there_is_refused() {

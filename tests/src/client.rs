@@ -25,16 +25,22 @@ static HTTP: LazyLock<reqwest::Client> = LazyLock::new(|| {
 pub struct Client {
     base: String,
     key: Option<String>,
+    token: Option<String>,
 }
 
 impl Client {
     pub(crate) fn new(base: String) -> Self {
-        Self { base, key: None }
+        Self { base, key: None, token: None }
     }
 
     /// The same client with this API key, which it sends as `X-API-Key`.
     pub fn with_key(&self, key: &str) -> Self {
-        Self { base: self.base.clone(), key: Some(key.to_owned()) }
+        Self { base: self.base.clone(), key: Some(key.to_owned()), token: None }
+    }
+
+    /// The same client with this access token, which it sends as `Authorization: Bearer`.
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { base: self.base.clone(), key: None, token: Some(token.to_owned()) }
     }
 
     /// The same client of another address.
@@ -45,9 +51,10 @@ impl Client {
     /// A request with the credential on it. `path` starts with `/` and may have a query.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = HTTP.request(method, format!("{}{path}", self.base));
-        match &self.key {
-            Some(key) => request.header("X-API-Key", key),
-            None => request,
+        match (&self.key, &self.token) {
+            (Some(key), _) => request.header("X-API-Key", key),
+            (None, Some(token)) => request.bearer_auth(token),
+            (None, None) => request,
         }
     }
 

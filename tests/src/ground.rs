@@ -15,6 +15,7 @@ pub struct Ground {
     directory: PathBuf,
     database_url: String,
     redis_url: Option<String>,
+    secret_key: String,
     // Dropped last of all: it removes what the URL names.
     _database: Option<FreshDatabase>,
 }
@@ -72,7 +73,9 @@ impl Ground {
                 Some(keys.url().to_owned())
             }
         };
-        Self { directory, database_url, redis_url, _database: database }
+        // No two are the same, so that servers that share a Redis hold up nobody for each other.
+        let secret_key = format!("what servers in {} sign with", directory.display());
+        Self { directory, database_url, redis_url, secret_key, _database: database }
     }
 
     /// A directory of its own, which a server may write to.
@@ -89,6 +92,11 @@ impl Ground {
     /// other run has, and expire by themselves, so that servers can share a Redis.
     pub fn redis_url(&self) -> Option<&str> {
         self.redis_url.as_deref()
+    }
+
+    /// What the servers sign tokens with, so that trials can make their own, good and bad.
+    pub fn secret_key(&self) -> &str {
+        &self.secret_key
     }
 
     /// All events of a tenant, oldest first, deleted ones included.
@@ -121,6 +129,24 @@ impl Ground {
             sqlx::query_scalar(query).fetch_one(&mut connection).await
         };
         number.expect("the database can be read")
+    }
+
+    /// Tries to change the database behind the server's back.
+    ///
+    /// # Errors
+    /// What the database says against it.
+    pub async fn try_execute(&self, statement: &str) -> Result<(), String> {
+        let statement = AssertSqlSafe(statement.to_owned());
+        let outcome = if self.database_url.starts_with("sqlite:") {
+            let path = self.database_url.trim_start_matches("sqlite://");
+            let options = SqliteConnectOptions::new().filename(path);
+            let connection = SqliteConnection::connect_with(&options).await;
+            let mut connection = connection.expect("the file can be opened");
+            sqlx::query(statement).execute(&mut connection).await.map(|_| ())
+        } else {
+            sqlx::query(statement).execute(&mut self.postgres().await).await.map(|_| ())
+        };
+        outcome.map_err(|error| error.to_string())
     }
 
     /// A connection of the test's own to PostgreSQL.

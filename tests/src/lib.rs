@@ -7,7 +7,8 @@
 //! | [`app`], [`builder`], [`process`] | a server: started, stopped, killed, its log checked |
 //! | [`ground`] | what servers stand on: their database, their keys, their directory; and what is in it |
 //! | [`shared`] | one server per combination for all trials that don't break it |
-//! | [`tenant`], [`command`] | tenants and keys, made with the command line beside the running server |
+//! | [`tenant`], [`person`], [`command`] | tenants, keys and people, made with the command line beside the server |
+//! | [`token`] | access tokens made by hand, good and bad |
 //! | [`client`], [`answer`], [`event`](mod@event) | HTTP as clients speak it |
 //! | [`load`], [`ledger`] | clients that send all the time, and their book of what they were told |
 //! | [`torture`] | everything broken on purpose, and what was lost counted |
@@ -25,11 +26,13 @@ pub mod event;
 pub mod ground;
 pub mod ledger;
 pub mod load;
+pub mod person;
 pub mod process;
 pub mod sandbox;
 pub mod shared;
 pub mod tenant;
 pub mod torture;
+pub mod token;
 pub mod trials;
 
 pub use answer::Answer;
@@ -40,4 +43,5 @@ pub use combination::{Combination, Database, Limiter};
 pub use event::{event, event_with, event_with_id, events, unique};
 pub use ground::StoredRow;
 pub use libtest_mimic::Trial;
+pub use person::Person;
 pub use tenant::{Tenant, TenantOptions};

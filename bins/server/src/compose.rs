@@ -1,17 +1,23 @@
 //! The one place where the parts meet.
 
-use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::Path, sync::Arc};
+use std::{fs::DirBuilder, net::SocketAddr, os::unix::fs::DirBuilderExt, path::Path, sync::Arc};
 
 use actix_web::web::Data;
 use anyhow::{Context, Result, ensure};
 use metrics_exporter_prometheus::PrometheusHandle;
 use pulsestream_api::{AppState, Parts};
-use pulsestream_domain::ports::{Clock, EventStore, IdSource};
+use pulsestream_domain::{
+    identity::Origin,
+    ports::{Clock, EventStore, IdSource},
+};
+use pulsestream_identity::{Identity, entropy::SystemEntropy};
 use pulsestream_ingestion::{Ingestion, SystemClock, SystemIds};
 use pulsestream_rate_limit::{Limiter, LocalLimiter, RedisLimiter};
 use pulsestream_storage::Store;
 
 use crate::{
+    first_start,
+    secret_key::secret_key,
     settings::{Database, Redis, Settings},
     tenancy,
 };
@@ -31,6 +37,11 @@ pub(crate) fn clock() -> Arc<dyn Clock> {
 /// The real source of ids.
 pub(crate) fn ids() -> Arc<dyn IdSource> {
     Arc::new(SystemIds::default())
+}
+
+/// Who and when, for a change that a command makes.
+pub(crate) fn operator() -> Origin {
+    tenancy::by_operator(&*clock(), &*ids())
 }
 
 /// Opens the store, with its schema up to date.
@@ -65,13 +76,21 @@ pub(crate) async fn connect(settings: &Database) -> Result<Store> {
     Store::connect(&settings.store(url)).await.context("database.url")
 }
 
-/// The URL of the database file in a directory, which is made for this user alone when it is missing.
-fn sqlite_in(directory: &Path) -> Result<String> {
+/// Makes a directory for this user alone, when it is missing.
+///
+/// # Errors
+/// When it can't be made.
+pub(crate) fn make_directory(directory: &Path) -> Result<()> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(directory)
-        .with_context(|| format!("making the directory {}", directory.display()))?;
+        .with_context(|| format!("making the directory {}", directory.display()))
+}
+
+/// The URL of the database file in a directory, which is made when it is missing.
+fn sqlite_in(directory: &Path) -> Result<String> {
+    make_directory(directory)?;
     let path = directory.join("pulsestream.db");
     let path = path.to_str().context("the path is not UTF-8")?;
     // In a URL these two mean something else.
@@ -87,22 +106,33 @@ pub(crate) fn ingestion(settings: &Settings, store: &Store, limiter: Arc<dyn Lim
 /// Puts the whole service together.
 ///
 /// # Errors
-/// Those of [`store`], and when `redis.url` is no address of a Redis. A Redis that is away is no error.
-pub(crate) async fn service(settings: &Settings, metrics: PrometheusHandle) -> Result<Service> {
+/// Those of [`store`], when there is no secret to sign with, and when `redis.url` is no address of a Redis. A Redis that is away is no error.
+pub(crate) async fn service(
+    settings: &Settings,
+    address: SocketAddr,
+    metrics: PrometheusHandle,
+) -> Result<Service> {
+    let secret = secret_key(settings)?;
     let (limiter, degraded) = limiter(&settings.redis).await?;
     let store = store(&settings.database).await?;
+    let identity = Identity::new(&secret, Arc::clone(&limiter), Arc::new(SystemEntropy));
     let ingestion = ingestion(settings, &store, limiter);
     let entropy = tenancy::entropy().context("making the secret of cursors")?;
     let cursor_key = store.cursor_key(entropy).await.context("reading the secret of cursors")?;
+    let mut api = settings.api();
+    if api.public_url.is_empty() {
+        api.public_url = first_start::base_url(address);
+    }
     let state = AppState::new(Parts {
         ingestion: ingestion.clone(),
         store: store.clone(),
+        identity,
         cursor_key,
         clock: clock(),
         ids: ids(),
         metrics,
         degraded,
-        settings: settings.api(),
+        settings: api,
     });
     Ok(Service { store, ingestion, state: Data::new(state) })
 }

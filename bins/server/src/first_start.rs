@@ -10,7 +10,7 @@ use pulsestream_domain::{
 };
 use pulsestream_storage::{CreateError, Store};
 
-use crate::tenancy::{Draft, FIRST_KEY_SCOPES, new_key, stored_key};
+use crate::tenancy::{Draft, FIRST_KEY_SCOPES, by_operator, new_key, stored_key};
 
 /// The slug of the tenant that a fresh store gets.
 pub(crate) const DEFAULT_TENANT: &str = "default";
@@ -39,7 +39,7 @@ pub(crate) async fn ensure_default_tenant(
     let tenant = draft.into_tenant(clock, ids);
     let key = new_key().context("making an API key")?;
     let stored = stored_key(&key, tenant.id, "first key", &FIRST_KEY_SCOPES, tenant.created_at, None);
-    match store.create_tenant(&tenant, Some(&stored)).await {
+    match store.create_tenant(&tenant, Some(&stored), &by_operator(clock, ids)).await {
         Ok(()) => Ok(Some((tenant, key))),
         Err(CreateError::SlugTaken) => Ok(None),
         Err(error) => Err(error).context("making the tenant `default`"),

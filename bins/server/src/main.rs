@@ -5,6 +5,7 @@ mod client;
 mod compose;
 mod first_start;
 mod import;
+mod secret_key;
 mod serve;
 mod settings;
 mod shutdown;

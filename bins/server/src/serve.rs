@@ -26,6 +26,7 @@ use crate::{
     tls::{self, Certificate},
 };
 
+const FORGET_INTERVAL: Duration = Duration::from_secs(3_600);
 const REPROCESS_INTERVAL: Duration = Duration::from_secs(1);
 const REPROCESS_EVENTS: u32 = 500;
 
@@ -44,7 +45,7 @@ pub(crate) async fn serve(settings: Settings, log: LogGuard) -> Result<ExitCode>
     let operations_address = operations_listener.as_ref().and_then(|listener| listener.local_addr().ok());
     let address = listener.local_addr().context("asking for the address in use")?;
     let base_url = first_start::base_url(settings.tls.scheme(), address);
-    let service = compose::service(&settings, metrics.clone()).await?;
+    let service = compose::service(&settings, address, metrics.clone()).await?;
     welcome(&service.store, &base_url).await?;
 
     let server = http_server(&settings.server, listener, &service.state, certificate.as_ref())?;
@@ -60,6 +61,7 @@ pub(crate) async fn serve(settings: Settings, log: LogGuard) -> Result<ExitCode>
     };
     let Running { background, stop_background, .. } = &running;
     background.spawn(reprocess(running.service.store.clone(), stop_background.clone()));
+    background.spawn(forget_expired(running.service.store.clone(), stop_background.clone()));
     background.spawn(telemetry::keep_up(metrics, stop_background.clone()));
     if let Some(certificate) = certificate {
         background.spawn(certificate.reload_on(tls::hangup()?, stop_background.clone()));
@@ -186,6 +188,18 @@ fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
 fn say(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{text}").and_then(|()| out.flush())
+}
+
+/// Removes expired sessions and tokens now and then, until told to stop. Any instance may, also several at once.
+async fn forget_expired(store: Store, stop: CancellationToken) {
+    let mut ticks = interval(FORGET_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        // They are good for nothing either way: the next time will do.
+        if let Err(error) = store.forget_expired_credentials(compose::clock().now()).await {
+            tracing::debug!(%error, "expired sessions and tokens are not forgotten yet");
+        }
+    }
 }
 
 /// Processes events again that somebody asked for, until told to stop.

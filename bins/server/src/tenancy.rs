@@ -2,7 +2,8 @@
 
 use pulsestream_domain::{
     Timestamp,
-    api_key::{ApiKey, Scope, StoredKey},
+    api_key::{ApiKey, Restrictions, Scope, StoredKey},
+    identity::{Actor, Origin},
     ports::{Clock, IdSource},
     tenant::{DuplicatePolicy, Limits, Slug, Tenant, TenantId},
 };
@@ -32,6 +33,12 @@ impl Draft {
             created_at: now,
         }
     }
+}
+
+/// A change at the command line, now.
+pub(crate) fn by_operator(clock: &dyn Clock, ids: &dyn IdSource) -> Origin {
+    let now = clock.now();
+    Origin::operator(ids.uuid_v7(now), now)
 }
 
 /// Makes a key out of the system's randomness.
@@ -68,6 +75,8 @@ pub(crate) fn stored_key(
         digest: key.digest(),
         last_four: key.last_four().to_owned(),
         scopes: scopes.to_vec(),
+        restrictions: Restrictions::default(),
+        created_by: Some(Actor::Operator),
         created_at,
         expires_at,
         revoked_at: None,

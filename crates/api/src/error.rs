@@ -10,9 +10,14 @@ use actix_web::{
     },
 };
 use pulsestream_domain::{
-    api_key::Scope,
     event::{EventId, FieldError, Reason},
     ports::StoreError,
+};
+use pulsestream_identity::{
+    authority::{Action, required},
+    passwords::PasswordError,
+    signatures::SignatureError,
+    throttle::Throttled,
 };
 use pulsestream_ingestion::{Failure, Outcome, Unreadable};
 use pulsestream_rate_limit::Policy;
@@ -29,8 +34,35 @@ pub(crate) enum ApiError {
     Unauthenticated,
     #[error("two credentials that differ")]
     AmbiguousCredentials,
-    #[error("the credential does not have the scope {0}")]
-    InsufficientScope(Scope),
+    #[error("the key must not be used for {0:?}")]
+    InsufficientScope(Action),
+    #[error("the user must not do {0:?}")]
+    InsufficientRole(Action),
+    #[error("the user has to change their password first")]
+    PasswordChangeRequired,
+    #[error("the credential can't give away what it does not have")]
+    GrantsTooMuch,
+    #[error("the key is not taken from this address")]
+    AddressNotAllowed,
+    #[error("the signature of the request is not good")]
+    BadSignature(#[from] BadSignature),
+    #[error("the login is not good")]
+    InvalidLogin,
+    #[error("the token is not good")]
+    InvalidToken,
+    #[error("too many tries")]
+    TooManyTries {
+        /// Whole seconds until the next one may work.
+        retry_after_seconds: u32,
+    },
+    #[error("a password could not be hashed")]
+    Password(#[source] PasswordError),
+    #[error("tenants can't be registered here")]
+    RegistrationClosed,
+    #[error("a tenant can be registered by invitation only")]
+    InvitationRequired,
+    #[error("the change can't be made: {0}")]
+    Conflict(Conflict),
     #[error("the body was not read")]
     Body(#[from] BodyError),
     #[error("the body holds no events")]
@@ -52,6 +84,8 @@ pub(crate) enum ApiError {
     Store(#[source] Arc<StoreError>),
     #[error("the tenant has no such event")]
     NoSuchEvent,
+    #[error("the tenant has no such {0}")]
+    NoSuch(&'static str),
     #[error("no such route")]
     NoSuchRoute,
     #[error("the route does not take this method")]
@@ -67,6 +101,18 @@ pub(crate) enum ApiError {
     Overloaded,
     #[error("a bug")]
     Internal,
+}
+
+impl From<PasswordError> for ApiError {
+    fn from(error: PasswordError) -> Self {
+        Self::Password(error)
+    }
+}
+
+impl From<Throttled> for ApiError {
+    fn from(Throttled { retry_after_seconds }: Throttled) -> Self {
+        Self::TooManyTries { retry_after_seconds }
+    }
 }
 
 impl From<StoreError> for ApiError {
@@ -104,10 +150,58 @@ impl ApiError {
                 "ambiguous_credentials",
                 "the request has more than one credential, and they differ",
             ),
-            Self::InsufficientScope(scope) => {
-                let detail = format!("the API key does not have the scope {scope}");
+            Self::InsufficientScope(action) => {
+                let detail = format!("this needs {}", required(*action));
                 Problem::new(S::FORBIDDEN, "insufficient_scope", detail)
             }
+            Self::InsufficientRole(action) => {
+                let detail = format!("this needs {}", required(*action));
+                Problem::new(S::FORBIDDEN, "insufficient_role", detail)
+            }
+            Self::PasswordChangeRequired => Problem::new(
+                S::FORBIDDEN,
+                "password_change_required",
+                "somebody else knows the password: change it first, at /api/v1/auth/change-password",
+            ),
+            Self::GrantsTooMuch => Problem::new(
+                S::FORBIDDEN,
+                "grants_too_much",
+                "a credential can't give away a scope that it does not have itself",
+            ),
+            Self::AddressNotAllowed => Problem::new(
+                S::FORBIDDEN,
+                "address_not_allowed",
+                "the API key is not taken from the address that the request came from",
+            ),
+            Self::BadSignature(why) => Problem::new(S::UNAUTHORIZED, "bad_signature", why.to_string())
+                .with_header(
+                    WWW_AUTHENTICATE,
+                    HeaderValue::from_static("Bearer realm=\"pulsestream\", ApiKey realm=\"pulsestream\""),
+                ),
+            // One answer for all: whether it is the tenant, the address or the password is nobody's business.
+            Self::InvalidLogin => {
+                Problem::new(S::UNAUTHORIZED, "invalid_credentials", "the login is not good")
+                    .with_header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"pulsestream\""))
+            }
+            Self::InvalidToken => Problem::new(
+                S::BAD_REQUEST,
+                "invalid_token",
+                "the token is not valid, was used before, or is too old",
+            ),
+            Self::TooManyTries { retry_after_seconds } => too_many_tries(*retry_after_seconds),
+            Self::Password(PasswordError::Busy) => too_many_tries(1),
+            Self::Password(PasswordError::Failed(_)) => internal(),
+            Self::RegistrationClosed => Problem::new(
+                S::FORBIDDEN,
+                "registration_closed",
+                "tenants are made by whoever runs this service, not over HTTP",
+            ),
+            Self::InvitationRequired => Problem::new(
+                S::FORBIDDEN,
+                "invitation_required",
+                "`invitation` must be one that is valid and was not used before",
+            ),
+            Self::Conflict(conflict) => conflict.problem(),
             Self::Body(error) => of_body(*error),
             Self::Unreadable(unreadable) => of_unreadable(unreadable),
             Self::Event { event_id, outcome, exhausted } => Problem {
@@ -132,6 +226,7 @@ impl ApiError {
                 ),
                 other => of_failure(Failure::from(other)),
             },
+            Self::NoSuch(what) => Problem::new(S::NOT_FOUND, "not_found", format!("there is no such {what}")),
             Self::NoSuchEvent => Problem::new(S::NOT_FOUND, "not_found", "there is no such event"),
             Self::NoSuchRoute => Problem::new(S::NOT_FOUND, "not_found", "there is nothing at this address"),
             Self::MethodNotAllowed { allow } => {
@@ -153,6 +248,44 @@ impl ApiError {
             Self::Internal => internal(),
         }
     }
+}
+
+/// Why a signed request is not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub(crate) enum BadSignature {
+    #[error("the API key asks for signed requests: webhook-id, webhook-timestamp and webhook-signature")]
+    Missing,
+    #[error("{0}")]
+    Wrong(SignatureError),
+    #[error("a request with this webhook-id came before: each has to have its own")]
+    Replayed,
+}
+
+/// Why a change to people and tenants can't be made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub(crate) enum Conflict {
+    #[error("another tenant has this slug")]
+    SlugTaken,
+    #[error("another user of the tenant has this email")]
+    EmailTaken,
+    #[error("the tenant would be left without an owner")]
+    LastOwner,
+}
+
+impl Conflict {
+    fn problem(self) -> Problem {
+        let (code, errors) = match self {
+            Self::SlugTaken => ("slug_taken", vec![FieldError::new("/slug", Reason::Taken)]),
+            Self::EmailTaken => ("email_taken", vec![FieldError::new("/email", Reason::Taken)]),
+            Self::LastOwner => ("last_owner", Vec::new()),
+        };
+        Problem::new(StatusCode::CONFLICT, code, self.to_string()).with_errors(errors)
+    }
+}
+
+fn too_many_tries(retry_after_seconds: u32) -> Problem {
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tries", "too many tries: come back later")
+        .with_retry_after(RetryAfter::Seconds(retry_after_seconds.into()))
 }
 
 fn internal() -> Problem {
@@ -390,7 +523,23 @@ mod tests {
         for (error, expected) in [
             (ApiError::Unauthenticated, (401, "unauthenticated")),
             (ApiError::AmbiguousCredentials, (400, "ambiguous_credentials")),
-            (ApiError::InsufficientScope(Scope::EventsRead), (403, "insufficient_scope")),
+            (ApiError::InsufficientScope(Action::Read), (403, "insufficient_scope")),
+            (ApiError::InsufficientRole(Action::ManageUsers), (403, "insufficient_role")),
+            (ApiError::PasswordChangeRequired, (403, "password_change_required")),
+            (ApiError::GrantsTooMuch, (403, "grants_too_much")),
+            (ApiError::AddressNotAllowed, (403, "address_not_allowed")),
+            (ApiError::BadSignature(BadSignature::Replayed), (401, "bad_signature")),
+            (ApiError::InvalidLogin, (401, "invalid_credentials")),
+            (ApiError::InvalidToken, (400, "invalid_token")),
+            (ApiError::TooManyTries { retry_after_seconds: 7 }, (429, "too_many_tries")),
+            (ApiError::Password(PasswordError::Busy), (429, "too_many_tries")),
+            (ApiError::Password(PasswordError::Failed("cause".into())), (500, "internal")),
+            (ApiError::RegistrationClosed, (403, "registration_closed")),
+            (ApiError::InvitationRequired, (403, "invitation_required")),
+            (ApiError::Conflict(Conflict::SlugTaken), (409, "slug_taken")),
+            (ApiError::Conflict(Conflict::EmailTaken), (409, "email_taken")),
+            (ApiError::Conflict(Conflict::LastOwner), (409, "last_owner")),
+            (ApiError::NoSuch("user"), (404, "not_found")),
             (ApiError::Fields(vec![]), (422, "invalid")),
             (ApiError::BadJson, (400, "bad_json")),
             (ApiError::BadIdempotencyKey, (400, "bad_idempotency_key")),

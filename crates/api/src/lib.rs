@@ -8,7 +8,7 @@
 //! | `endpoint` | which handler answers, and 405 for methods that none does |
 //! | `connections` | how many connections an address may have |
 //! | `client_address` | where a request comes from, behind proxies that are trusted |
-//! | `caller` | whose request it is, from its API key and nothing else |
+//! | `caller` | whose request it is, from its API key or access token and nothing else |
 //! | `body` | the body: capped, decompressed while it arrives, in bounded time |
 //! | `routes` | what is asked for, one file per route |
 //! | `error`, `problem` | from what went wrong to a status, a code and a body, in one place each |
@@ -27,6 +27,7 @@ mod connections;
 mod endpoint;
 mod error;
 mod event_json;
+mod fields;
 mod headers;
 mod in_flight;
 mod observe;
@@ -43,5 +44,5 @@ pub use client_address::Networks;
 pub use connections::on_connect;
 pub use event_json::event_json;
 pub use openapi::openapi_json;
-pub use settings::Settings;
+pub use settings::{Registration, Settings};
 pub use state::{AppState, Parts};

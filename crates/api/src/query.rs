@@ -81,6 +81,15 @@ pub(crate) fn take_choice<T: Copy>(
     }
 }
 
+/// Makes sure that every parameter was asked for.
+pub(crate) fn nothing_left(parameters: Parameters) -> Result<(), ApiError> {
+    let unknown: Vec<FieldError> = parameters
+        .into_names()
+        .map(|name| FieldError::new(format!("/{name}"), Reason::UnknownField))
+        .collect();
+    if unknown.is_empty() { Ok(()) } else { Err(unknown.into()) }
+}
+
 /// Parses filters where pages and order mean nothing: they are refused, not ignored.
 pub(crate) fn only_filter(
     mut parameters: Parameters,

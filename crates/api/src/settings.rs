@@ -38,6 +38,23 @@ pub struct Settings {
     pub uncapped_networks: Networks,
     /// The origins whose pages may use the API from a browser, such as `https://console.example.com`.
     pub allowed_origins: Vec<String>,
+    /// Who may make a tenant over HTTP.
+    pub registration: Registration,
+    /// The highest limit per minute that a tenant may give itself.
+    pub max_rate_limit_per_minute: u32,
+    /// Where people reach the service, without a slash at the end: links in mails begin with it.
+    pub public_url: String,
+}
+
+/// Who may make a tenant over HTTP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Registration {
+    /// Anybody, as often as the throttle lets them.
+    Open,
+    /// Who has an invitation.
+    Invite,
+    /// Nobody.
+    Closed,
 }
 
 impl Default for Settings {
@@ -56,6 +73,9 @@ impl Default for Settings {
             max_connections_per_address: 64,
             uncapped_networks: loopback(),
             allowed_origins: Vec::new(),
+            registration: Registration::Open,
+            max_rate_limit_per_minute: 1_000_000,
+            public_url: String::new(),
         }
     }
 }

@@ -17,24 +17,32 @@ use pulsestream_domain::{
     ports::{Clock, IdSource},
     search::CursorKey,
 };
+use pulsestream_identity::{Identity, signatures::SeenMessages};
 use pulsestream_ingestion::Ingestion;
 use pulsestream_storage::Store;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 use crate::{
     Settings,
     body::{BodyBudget, BodyLimits},
-    caller::Callers,
+    caller::{Callers, Members, StoredMessages},
     connections::Connections,
     in_flight::InFlight,
     observed::{Health, Observed, Readiness},
 };
 
+/// How many mails about accounts may be on their way. What is beyond is not sent: whoever wants one asks again.
+const MAILS_UNDER_WAY: usize = 16;
+
 /// What the HTTP surface is put together from.
 pub struct Parts {
     /// Takes events in.
     pub ingestion: Ingestion,
-    /// Finds events, tenants and keys.
+    /// Finds events, tenants, keys and users.
     pub store: Store,
+    /// Tells who somebody is and what they may do.
+    pub identity: Identity,
     /// Seals cursors; shared by all instances on one store.
     pub cursor_key: CursorKey,
     /// What time it is.
@@ -60,6 +68,12 @@ pub struct AppState {
     pub(crate) degraded: Arc<dyn Fn() -> Vec<&'static str> + Send + Sync>,
     pub(crate) settings: Settings,
     pub(crate) callers: Callers,
+    pub(crate) members: Members,
+    pub(crate) identity: Identity,
+    pub(crate) messages: Arc<dyn SeenMessages>,
+    /// Mails that are on their way.
+    pub(crate) mails: TaskTracker,
+    pub(crate) mail_permits: Arc<Semaphore>,
     pub(crate) bodies: BodyLimits,
     pub(crate) connections: Arc<Connections>,
     pub(crate) requests: Arc<InFlight>,
@@ -73,9 +87,14 @@ pub struct AppState {
 impl AppState {
     /// Puts the surface together. Starts nothing.
     pub fn new(parts: Parts) -> Self {
-        let Parts { ingestion, store, cursor_key, clock, ids, metrics, degraded, settings } = parts;
+        let Parts { ingestion, store, identity, cursor_key, clock, ids, metrics, degraded, settings } = parts;
         Self {
             callers: Callers::new(store.clone(), settings.key_cache_life),
+            members: Members::new(store.clone(), settings.key_cache_life),
+            messages: Arc::new(StoredMessages(store.clone())),
+            mails: TaskTracker::new(),
+            mail_permits: Arc::new(Semaphore::new(MAILS_UNDER_WAY)),
+            identity,
             bodies: BodyLimits {
                 max_bytes: settings.max_body_bytes,
                 timeout: settings.body_timeout,
@@ -111,6 +130,8 @@ impl AppState {
     /// Waits for what requests left to do behind them. Call it when no more requests come.
     pub async fn finish(&self) {
         self.callers.finish().await;
+        self.mails.close();
+        self.mails.wait().await;
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -8,13 +8,17 @@
 //! A key that came from elsewhere, in any format of at least 16 characters, can be adopted: its id is then
 //! derived from its digest.
 
+mod restrictions;
+
 use std::{fmt, str::FromStr};
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::{Timestamp, event::ParseNameError, tenant::TenantId};
+use crate::{Timestamp, event::ParseNameError, identity::Actor, tenant::TenantId};
+
+pub use restrictions::{Network, ParseNetworkError, Restrictions};
 
 const PREFIX: &str = "ps_live_";
 const ID_CHARS: usize = 8;
@@ -217,6 +221,10 @@ pub struct StoredKey {
     pub last_four: String,
     /// What it may do; at least one.
     pub scopes: Vec<Scope>,
+    /// What narrows that down.
+    pub restrictions: Restrictions,
+    /// Who made it, if that is known.
+    pub created_by: Option<Actor>,
     /// When it was made.
     pub created_at: Timestamp,
     /// From when on it is refused, if ever.
@@ -279,6 +287,8 @@ mod tests {
             digest: key.digest(),
             last_four: key.last_four().to_owned(),
             scopes: vec![Scope::EventsWrite],
+            restrictions: Restrictions::default(),
+            created_by: None,
             created_at: at(0),
             expires_at: Some(at(100)),
             revoked_at: None,

@@ -13,6 +13,7 @@
 //! | [`job`] | work to be done later, and the lease under which it is done |
 //! | [`api_key`] | the format of a key, what is kept of it, what it may do |
 //! | [`ports`] | where events and jobs become durable, what time it is |
+//! | [`identity`] | people, their roles and sessions, and the book of what was done |
 //!
 //! What it deliberately lacks: SQL, HTTP, JSON of whole answers. Those live in `storage` and `api`.
 
@@ -20,6 +21,7 @@ pub mod alerting;
 pub mod api_key;
 pub mod event;
 pub mod job;
+pub mod identity;
 pub mod ports;
 pub mod search;
 pub mod tenant;

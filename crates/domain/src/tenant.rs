@@ -87,6 +87,15 @@ impl Limits {
     pub const fn per_minute(per_minute: u32) -> Self {
         Self { per_minute, burst: per_minute }
     }
+
+    /// These limits with some changed. A burst that was as large as the minute follows it.
+    #[must_use]
+    pub fn changed(self, per_minute: Option<u32>, burst: Option<u32>) -> Self {
+        let minute = per_minute.unwrap_or(self.per_minute);
+        let follows = self.burst == self.per_minute;
+        let burst = burst.unwrap_or(if follows { minute } else { self.burst });
+        Self { per_minute: minute, burst }
+    }
 }
 
 impl Default for Limits {

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use pulsestream_domain::{
     Timestamp,
-    event::{self, Defaults, EventId, NewEvent},
+    api_key::Restrictions,
+    event::{self, Defaults, EventId, NewEvent, Refused},
     ports::{Clock, EventStore, IdSource},
     tenant::Tenant,
 };
@@ -70,6 +71,8 @@ pub struct Options {
     pub idempotency_key: Option<IdempotencyKey>,
     /// Whether to answer without storing or counting.
     pub dry_run: bool,
+    /// What narrows down which events are taken. Others are rejected, each by itself.
+    pub restrictions: Option<Arc<Restrictions>>,
 }
 
 /// How the service is doing. Measured, every figure.
@@ -176,7 +179,7 @@ impl Ingestion {
         let now = self.shared.clock.now();
         let raw: Vec<_> = events.iter().map(serde_json::value::to_raw_value).collect::<Result<_, _>>()?;
         let offered = Offered { batch_id: None, events: raw.iter().map(|event| Ok(&**event)).collect() };
-        let parsed = self.validate(tenant, offered, None, now);
+        let parsed = self.validate(tenant, offered, &Options::default(), now);
         Ok(self.receipt(Arc::clone(tenant), parsed, false, now).await)
     }
 
@@ -215,16 +218,11 @@ impl Ingestion {
         now: Timestamp,
     ) -> Result<Parsed, Unreadable> {
         let offered = body::split(body, options.format, self.shared.settings.max_batch_events)?;
-        Ok(self.validate(tenant, offered, options.idempotency_key.as_ref(), now))
+        Ok(self.validate(tenant, offered, options, now))
     }
 
-    fn validate(
-        &self,
-        tenant: &Tenant,
-        offered: Offered<'_>,
-        key: Option<&IdempotencyKey>,
-        now: Timestamp,
-    ) -> Parsed {
+    fn validate(&self, tenant: &Tenant, offered: Offered<'_>, options: &Options, now: Timestamp) -> Parsed {
+        let Options { idempotency_key: key, restrictions, .. } = options;
         let mut parsed = Parsed {
             batch_id: offered.batch_id,
             outcomes: Vec::with_capacity(offered.events.len()),
@@ -234,10 +232,11 @@ impl Ingestion {
             let defaults = Defaults {
                 tenant_id: tenant.id,
                 id: self.shared.ids.uuid_v7(now),
-                event_id: key.map(|key| EventId::derived(tenant.id, key.as_str(), index)),
+                event_id: key.as_ref().map(|key| EventId::derived(tenant.id, key.as_str(), index)),
                 now,
             };
-            parsed.outcomes.push(match raw.and_then(|raw| event::parse(raw, defaults)) {
+            let event = raw.and_then(|raw| event::parse(raw, defaults));
+            parsed.outcomes.push(match event.and_then(|event| within(event, restrictions.as_deref())) {
                 Ok(event) => {
                     let event_id = Some(event.event_id.clone());
                     parsed.valid.push((index, event));
@@ -387,4 +386,10 @@ impl Drop for DirectPlace {
     fn drop(&mut self) {
         self.0.direct.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// The event, if the sender may send it.
+fn within(event: NewEvent, restrictions: Option<&Restrictions>) -> Result<NewEvent, Refused> {
+    let errors = restrictions.map(|restrictions| restrictions.refuse_event(&event)).unwrap_or_default();
+    if errors.is_empty() { Ok(event) } else { Err(Refused { event_id: Some(event.event_id), errors }) }
 }

@@ -137,8 +137,12 @@ async fn an_idempotency_key_makes_a_whole_request_repeatable() {
     let service = service();
     let send = async |key: &str| {
         let body = json!([event_json(json!({})), event_json(json!({})), named("own")]).to_string();
-        let options =
-            Options { format: Format::Batch, idempotency_key: Some(key.parse().unwrap()), dry_run: false };
+        let options = Options {
+            format: Format::Batch,
+            idempotency_key: Some(key.parse().unwrap()),
+            dry_run: false,
+            restrictions: None,
+        };
         service.ingestion.ingest(Arc::clone(&service.tenant), Bytes::from(body), options).await.unwrap()
     };
     let first = send("k1").await;

@@ -54,6 +54,18 @@ fn optional<T: FromStr>(text: Option<&str>) -> Option<Option<T>> {
     }
 }
 
+/// A list of texts as a JSON array.
+pub(crate) fn list(items: &[impl ToString]) -> String {
+    let texts = items.iter().map(|item| serde_json::Value::String(item.to_string()));
+    serde_json::Value::Array(texts.collect()).to_string()
+}
+
+/// What [`list`] wrote.
+pub(crate) fn parsed_list<T: FromStr>(text: &str) -> Option<Vec<T>> {
+    let texts: Vec<String> = serde_json::from_str(text).ok()?;
+    texts.iter().map(|text| parsed(text)).collect()
+}
+
 /// A count, which no database gives below zero.
 pub(crate) fn count(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()

@@ -3,31 +3,43 @@
 use pulsestream_domain::{
     Timestamp,
     api_key::StoredKey,
+    identity::{AuditAction, Origin, Target, TenantProfile, User},
     ports::StoreError,
     tenant::{DuplicatePolicy, Limits, Slug, Tenant, TenantId},
 };
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, SqlErr,
+    ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, SqlErr,
 };
 
 use crate::{
     Store,
     entity::tenants::{ActiveModel, Column, Entity, Model},
     error::UnreadableRow,
+    identity::{
+        audit::{self, Line, note},
+        tenant_profile, users,
+    },
     keys, row,
 };
 
-/// Why a tenant or a key was not made. Nothing was made then, unless the store does not know.
+/// Why a tenant, a user or a key was not made. Nothing was made then, unless the store does not know.
 #[derive(Debug, thiserror::Error)]
 pub enum CreateError {
     /// Another tenant has this slug.
     #[error("another tenant has this slug")]
     SlugTaken,
+    /// There is a tenant with this id: whatever allows one to be made was used before.
+    #[error("there is a tenant with this id")]
+    TenantIdTaken,
+    /// Another user of the tenant has this address.
+    #[error("another user of the tenant has this address")]
+    EmailTaken,
     /// There is a key with this id: the same key was adopted before.
     #[error("there is a key with this id")]
     KeyTaken,
-    /// The key's tenant does not exist.
+    /// The tenant it is for does not exist.
     #[error("there is no such tenant")]
     NoSuchTenant,
     /// The store could not do it.
@@ -44,6 +56,21 @@ pub struct TenantChange {
     pub limits: Option<Limits>,
     /// A new answer to resent ids with other content.
     pub duplicate_policy: Option<DuplicatePolicy>,
+    /// A new profile, in place of the whole one before.
+    pub profile: Option<TenantProfile>,
+}
+
+/// A tenant with what it begins with.
+#[derive(Clone, Copy, Debug)]
+pub struct NewTenant<'a> {
+    /// The tenant.
+    pub tenant: &'a Tenant,
+    /// Whom to write to, and its terms.
+    pub profile: &'a TenantProfile,
+    /// A key of it, if it gets one.
+    pub first_key: Option<&'a StoredKey>,
+    /// A user of it, if it gets one.
+    pub owner: Option<&'a User>,
 }
 
 impl Store {
@@ -55,17 +82,24 @@ impl Store {
         &self,
         tenant: &Tenant,
         first_key: Option<&StoredKey>,
+        origin: &Origin,
     ) -> Result<(), CreateError> {
+        let profile = &TenantProfile::default();
+        self.register_tenant(&NewTenant { tenant, profile, first_key, owner: None }, origin).await
+    }
+
+    /// Makes a tenant with all it begins with: there is everything or nothing.
+    ///
+    /// # Errors
+    /// See [`CreateError`].
+    pub async fn register_tenant(&self, new: &NewTenant<'_>, origin: &Origin) -> Result<(), CreateError> {
         self.change(async {
             let transaction = self.begin().await?;
-            if let Err(refused) = insert(&transaction, tenant).await? {
-                return Ok(Err(refused));
-            }
-            if let Some(key) = first_key
-                && let Err(refused) = keys::insert(&transaction, key).await?
-            {
-                return Ok(Err(refused));
-            }
+            let lines = match insert_all(&transaction, new).await? {
+                Ok(lines) => lines,
+                Err(refused) => return Ok(Err(refused)),
+            };
+            note(&transaction, new.tenant.id, origin, lines).await?;
             transaction.commit().await.map(Ok)
         })
         .await?
@@ -107,6 +141,7 @@ impl Store {
         &self,
         id: TenantId,
         change: &TenantChange,
+        origin: &Origin,
     ) -> Result<Option<Tenant>, StoreError> {
         if *change == TenantChange::default() {
             return self.tenant(id).await;
@@ -114,21 +149,56 @@ impl Store {
         let changed = self
             .change(async {
                 let transaction = self.begin().await?;
+                let before = Entity::find_by_id(id.0).lock_exclusive().one(&transaction).await?;
+                let Some(before) = before else { return Ok(None) };
                 Entity::update_many()
                     .set(columns(change))
                     .filter(Column::Id.eq(id.0))
                     .exec(&transaction)
                     .await?;
-                let row = Entity::find_by_id(id.0).one(&transaction).await?;
+                let after = Entity::find_by_id(id.0).one(&transaction).await?;
+                if let Some(after) = after.as_ref().filter(|after| **after != before) {
+                    let line = line(AuditAction::TenantUpdated, Some(&before), after);
+                    note(&transaction, id, origin, [line]).await?;
+                }
                 transaction.commit().await?;
-                Ok(row)
+                Ok(after)
             })
             .await?;
         Ok(changed.map(tenant).transpose()?)
     }
 }
 
-async fn insert(db: &impl ConnectionTrait, tenant: &Tenant) -> Result<Result<(), CreateError>, DbErr> {
+/// Inserts everything and answers with what there is to note, the tenant first.
+async fn insert_all(
+    db: &impl ConnectionTrait,
+    new: &NewTenant<'_>,
+) -> Result<Result<Vec<Line>, CreateError>, DbErr> {
+    let mut lines = Vec::with_capacity(3);
+    match insert(db, new.tenant, new.profile).await? {
+        Ok(line) => lines.push(line),
+        Err(refused) => return Ok(Err(refused)),
+    }
+    if let Some(key) = new.first_key {
+        match keys::insert(db, key).await? {
+            Ok(line) => lines.push(line),
+            Err(refused) => return Ok(Err(refused)),
+        }
+    }
+    if let Some(owner) = new.owner {
+        match users::insert(db, owner).await? {
+            Ok(line) => lines.push(line),
+            Err(refused) => return Ok(Err(refused)),
+        }
+    }
+    Ok(Ok(lines))
+}
+
+async fn insert(
+    db: &impl ConnectionTrait,
+    tenant: &Tenant,
+    profile: &TenantProfile,
+) -> Result<Result<Line, CreateError>, DbErr> {
     let row = ActiveModel {
         id: Set(tenant.id.0),
         name: Set(tenant.name.clone()),
@@ -137,14 +207,28 @@ async fn insert(db: &impl ConnectionTrait, tenant: &Tenant) -> Result<Result<(),
         rate_limit_burst: Set(i64::from(tenant.limits.burst)),
         duplicate_policy: Set(tenant.duplicate_policy.as_str().to_owned()),
         created_at: Set(tenant.created_at.as_micros()),
+        ..tenant_profile::columns(profile)
     };
-    match Entity::insert(row).exec_without_returning(db).await {
-        Ok(_) => Ok(Ok(())),
+    match Entity::insert(row.clone()).exec_without_returning(db).await {
+        Ok(_) => {
+            let row = Model::try_from(row)?;
+            Ok(Ok(line(AuditAction::TenantCreated, None, &row)))
+        }
         Err(error) => match error.sql_err() {
-            Some(SqlErr::UniqueConstraintViolation(_)) => Ok(Err(CreateError::SlugTaken)),
+            // Both databases name what is taken: the index there, the column here.
+            Some(SqlErr::UniqueConstraintViolation(text)) if text.contains("slug") => {
+                Ok(Err(CreateError::SlugTaken))
+            }
+            Some(SqlErr::UniqueConstraintViolation(_)) => Ok(Err(CreateError::TenantIdTaken)),
             _ => Err(error),
         },
     }
+}
+
+fn line(action: AuditAction, before: Option<&Model>, after: &Model) -> Line {
+    let hash = |row: &Model| audit::hash(row, &[]);
+    let target = Target::Tenant(TenantId(after.id));
+    Line { action, target, before: before.map(hash), after: Some(hash(after)) }
 }
 
 fn columns(change: &TenantChange) -> ActiveModel {
@@ -154,7 +238,7 @@ fn columns(change: &TenantChange) -> ActiveModel {
         rate_limit_per_minute: limit(|limits| limits.per_minute),
         rate_limit_burst: limit(|limits| limits.burst),
         duplicate_policy: change.duplicate_policy.map_or(NotSet, |policy| Set(policy.as_str().to_owned())),
-        ..ActiveModel::default()
+        ..change.profile.as_ref().map(tenant_profile::columns).unwrap_or_default()
     }
 }
 

@@ -155,7 +155,7 @@ async fn create(arguments: Create, store: &Store, now: Timestamp, output: Output
     let tenant = find_tenant(store, &of.tenant).await?;
     let key = new_key().context("making an API key")?;
     let stored = stored_key(&key, tenant.id, &name, &scopes, now, expires_at);
-    store.create_key(&stored).await.context("making the key")?;
+    store.create_key(&stored, &compose::operator()).await.context("making the key")?;
     Shown::new(&stored, now, Some(key.reveal())).print(output)
 }
 
@@ -192,9 +192,11 @@ async fn rotate(arguments: Rotate, store: &Store, now: Timestamp, output: Output
     };
     let key = new_key().context("making an API key")?;
     let stored = stored_key(&key, tenant.id, &old.name, &old.scopes, now, old.expires_at);
+    let stored = StoredKey { restrictions: old.restrictions.clone(), ..stored };
     let until = now.plus_secs(arguments.grace_seconds);
     let until = old.expires_at.map_or(until, |at| at.min(until));
-    let was_rotated = store.rotate_key(tenant.id, &id, &stored, until).await.context("rotating the key")?;
+    let was_rotated = store.rotate_key(tenant.id, &id, &stored, until, &compose::operator()).await;
+    let was_rotated = was_rotated.context("rotating the key")?;
     ensure!(was_rotated, "the key {id} is gone");
     Shown::new(&stored, now, Some(key.reveal())).print(output)
 }
@@ -202,7 +204,8 @@ async fn rotate(arguments: Rotate, store: &Store, now: Timestamp, output: Output
 async fn revoke(arguments: Revoke, store: &Store, now: Timestamp, output: Output) -> Result<()> {
     let tenant = find_tenant(store, &arguments.of.tenant).await?;
     let id = KeyId::from_stored(arguments.id);
-    let was_there = store.revoke_key(tenant.id, &id, now).await.context("revoking the key")?;
+    let was_there =
+        store.revoke_key(tenant.id, &id, &compose::operator()).await.context("revoking the key")?;
     ensure!(was_there, "the tenant `{}` has no key {id}", tenant.slug);
     let data = serde_json::json!({ "id": id, "revoked_at": now });
     output.done(&format!("the key {id} is refused from now on"), &data).context("printing")

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod audit;
 mod config;
 mod healthcheck;
 mod import;
@@ -9,6 +10,7 @@ mod search;
 mod secret;
 mod target;
 mod tenant;
+mod user;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -48,6 +50,11 @@ enum Command {
     /// Make, list, rotate and revoke API keys; also while a server runs on the same store
     #[command(subcommand)]
     Key(key::Command),
+    /// Make and list users, change their role, help those who forgot their password; also while a server runs
+    #[command(subcommand)]
+    User(user::Command),
+    /// Print what was changed about tenants, keys and users, by whom and from where
+    Audit(audit::Arguments),
     /// Import access logs or events from a file, once each, however often it is run
     Import(import::Arguments),
     /// Search events in the store or on a server
@@ -89,6 +96,8 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Migrate => migrate(&settings, output).await?,
         Command::Tenant(command) => tenant::run(command, &settings, output).await?,
         Command::Key(command) => key::run(command, &settings, output).await?,
+        Command::User(command) => user::run(command, &settings, output).await?,
+        Command::Audit(arguments) => audit::run(arguments, &settings, output).await?,
         Command::Import(arguments) => import::run(arguments, &settings, output).await?,
         Command::Search(arguments) => search::run(arguments, &settings, output).await?,
         Command::Config(command) => config::run(&command, &settings, output)?,
@@ -143,6 +152,13 @@ mod tests {
             "key list --tenant acme",
             "key rotate AbCd1234 --tenant acme --grace-seconds 60",
             "key revoke AbCd1234 --tenant acme",
+            "tenant invite --hours 24",
+            "user create ann@example.com --tenant acme --role owner --full-name Ann",
+            "user create ann@example.com --password-from-stdin",
+            "user list --tenant acme --json",
+            "user set-role ann@example.com admin --tenant acme",
+            "user reset-password ann@example.com --tenant acme",
+            "audit --tenant acme --since 2030-01-01T00:00:00Z --actor operator --action key.created --limit 10 --json",
             "import access.log --format combined --service shop --response-time-ms 1.5",
             "import - --url http://127.0.0.1:8000 --key legacy-key-0123456789",
             "search service=web status_code=5xx --tenant acme --json",
@@ -165,6 +181,12 @@ mod tests {
             "tenant create acme --duplicate-policy maybe",
             "tenant set acme --rate-limit-burst 0",
             "key create --tenant acme --name ci --scope everything",
+            "tenant invite --hours 0",
+            "user create ann",
+            "user create ann@example.com --role root",
+            "user set-role ann@example.com",
+            "audit --actor me",
+            "audit --action party",
             "import access.log --response-time-ms -1",
             "import access.log --url not-a-url",
             "import access.log --key legacy-key-0123456789",

@@ -4,14 +4,16 @@ use anyhow::{Context, Result, ensure};
 use clap::{Args, Subcommand, value_parser};
 use pulsestream_domain::{
     api_key::ApiKey,
-    tenant::{DuplicatePolicy, Limits, Slug, Tenant},
+    tenant::{DuplicatePolicy, Limits, Slug, Tenant, TenantId},
 };
+use pulsestream_identity::invitations::Invitations;
 use pulsestream_storage::{CreateError, Store, TenantChange};
 use serde::Serialize;
 
 use super::{output::Output, secret::KeyArgument, target::find_tenant};
 use crate::{
     compose,
+    secret_key::secret_key,
     settings::Settings,
     tenancy::{Draft, FIRST_KEY_SCOPES, new_key, stored_key},
 };
@@ -26,6 +28,12 @@ pub(crate) enum Command {
     Show {
         /// Short name of the tenant
         slug: Slug,
+    },
+    /// Print a token that lets somebody make one tenant over HTTP, also where `auth.registration` is `invite`
+    Invite {
+        /// How long it is good
+        #[arg(long, default_value_t = 168, value_parser = value_parser!(i64).range(1..=8_760))]
+        hours: i64,
     },
     /// Change a tenant; what is not named stays. Servers notice within `auth.key_cache_life`
     Set(Set),
@@ -73,10 +81,7 @@ struct Rules {
 impl Rules {
     /// The limits asked for, over those there are. A burst that was as large as the minute grows with it.
     fn limits(&self, current: Limits) -> Limits {
-        let per_minute = self.rate_limit_per_minute.unwrap_or(current.per_minute);
-        let follows = current.burst == current.per_minute;
-        let burst = self.rate_limit_burst.unwrap_or(if follows { per_minute } else { current.burst });
-        Limits { per_minute, burst }
+        current.changed(self.rate_limit_per_minute, self.rate_limit_burst)
     }
 
     fn asks_for_limits(&self) -> bool {
@@ -139,6 +144,7 @@ pub(crate) async fn run(command: Command, settings: &Settings, output: Output) -
         Command::Create(arguments) => create(arguments, &store, output).await?,
         Command::List => list(&store, output).await?,
         Command::Show { slug } => Shown::from(find_tenant(&store, &slug).await?).print(output)?,
+        Command::Invite { hours } => invite(hours, settings, output)?,
         Command::Set(arguments) => set(arguments, &store, output).await?,
     }
     store.close().await;
@@ -159,7 +165,7 @@ async fn create(arguments: Create, store: &Store, output: Output) -> Result<()> 
     let draft = Draft { slug, name, limits, duplicate_policy };
     let tenant = draft.into_tenant(&*compose::clock(), &*compose::ids());
     let stored = stored_key(&key, tenant.id, "first key", &FIRST_KEY_SCOPES, tenant.created_at, None);
-    store.create_tenant(&tenant, Some(&stored)).await.map_err(|error| match error {
+    store.create_tenant(&tenant, Some(&stored), &compose::operator()).await.map_err(|error| match error {
         CreateError::SlugTaken => anyhow::anyhow!("there is a tenant `{}` already", tenant.slug),
         CreateError::KeyTaken => anyhow::anyhow!("this API key is in use already"),
         other => anyhow::Error::new(other).context("making the tenant"),
@@ -168,6 +174,15 @@ async fn create(arguments: Create, store: &Store, output: Output) -> Result<()> 
     // Whoever brought a key has it.
     shown.api_key = (!is_adopted).then(|| key.reveal().to_owned());
     shown.print(output)
+}
+
+fn invite(hours: i64, settings: &Settings, output: Output) -> Result<()> {
+    let invitations = Invitations::new(&secret_key(settings)?);
+    let now = compose::clock().now();
+    let (id, expires_at) = (TenantId(compose::ids().uuid_v7(now)), now.plus_secs(hours * 3_600));
+    let invitation = invitations.issue(id, now, expires_at);
+    let data = serde_json::json!({ "invitation": invitation, "tenant_id": id, "expires_at": expires_at });
+    output.done(&format!("{invitation}\n\nGood once, until {expires_at}."), &data).context("printing")
 }
 
 async fn list(store: &Store, output: Output) -> Result<()> {
@@ -192,8 +207,10 @@ async fn set(arguments: Set, store: &Store, output: Output) -> Result<()> {
     name.as_deref().map_or(Ok(()), check_name)?;
     let tenant = find_tenant(store, &slug).await?;
     let limits = rules.asks_for_limits().then(|| rules.limits(tenant.limits));
-    let change = TenantChange { name, limits, duplicate_policy: rules.duplicate_policy };
-    let changed = store.update_tenant(tenant.id, &change).await.context("changing the tenant")?;
+    let change =
+        TenantChange { name, limits, duplicate_policy: rules.duplicate_policy, ..TenantChange::default() };
+    let changed =
+        store.update_tenant(tenant.id, &change, &compose::operator()).await.context("changing the tenant")?;
     Shown::from(changed.with_context(|| format!("the tenant `{slug}` is gone"))?).print(output)
 }
 

@@ -65,6 +65,12 @@ pub(super) fn check(settings: &Settings) -> Result<(), Broken> {
     count("ingestion.max_batch_events", ingestion.max_batch_events, 1..=10_000)?;
     count("ingestion.ready_queue_depth", ingestion.ready_queue_depth, 1..=1_000_000)?;
 
+    if auth.secret_key.reveal().is_some_and(|secret| secret.len() < 32) {
+        return Err(Broken { key: "auth.secret_key", rule: "must have at least 32 bytes".to_owned() });
+    }
+    let url = Some(auth.public_url.as_str()).filter(|url| !url.is_empty());
+    scheme("auth.public_url", url, &["http://", "https://"])?;
+    count("auth.max_rate_limit_per_minute", auth.max_rate_limit_per_minute, 1..=4_000_000_000)?;
     time("auth.key_cache_life", auth.key_cache_life, Duration::ZERO..=seconds(5))?;
 
     if crate::telemetry::filter(&log.filter).is_err() {

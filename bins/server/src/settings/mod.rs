@@ -132,8 +132,21 @@ pub(crate) struct Ingestion {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Auth {
+    pub(crate) secret_key: Secret,
+    pub(crate) registration: Registration,
+    pub(crate) public_url: String,
+    pub(crate) max_rate_limit_per_minute: usize,
     #[serde(with = "units::duration")]
     pub(crate) key_cache_life: Duration,
+}
+
+/// Who may make a tenant over HTTP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Registration {
+    Open,
+    Invite,
+    Closed,
 }
 
 /// What the process says about itself.

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Database, Ingestion, Server, Settings, Tls};
+use super::{Database, Ingestion, Registration, Server, Settings, Tls};
 
 impl Settings {
     /// Those of the HTTP surface.
@@ -22,6 +22,13 @@ impl Settings {
             max_connections_per_address: server.max_connections_per_address,
             uncapped_networks: server.uncapped_networks.iter().copied().collect(),
             allowed_origins: self.cors.allowed_origins.clone(),
+            registration: match self.auth.registration {
+                Registration::Open => pulsestream_api::Registration::Open,
+                Registration::Invite => pulsestream_api::Registration::Invite,
+                Registration::Closed => pulsestream_api::Registration::Closed,
+            },
+            max_rate_limit_per_minute: u32::try_from(self.auth.max_rate_limit_per_minute).unwrap_or(u32::MAX),
+            public_url: self.auth.public_url.trim_end_matches('/').to_owned(),
         }
     }
 }

@@ -11,7 +11,7 @@ use std::{
 use moka::future::Cache;
 use pulsestream_domain::{
     Timestamp,
-    api_key::{ApiKey, KeyDigest, Scope, StoredKey},
+    api_key::{ApiKey, KeyDigest, Restrictions, StoredKey},
     tenant::Tenant,
 };
 use pulsestream_storage::Store;
@@ -42,13 +42,19 @@ pub(crate) struct Callers {
 pub(crate) struct KnownKey {
     stored: StoredKey,
     pub(super) tenant: Arc<Tenant>,
+    /// What narrows down its events, if anything does.
+    restrictions: Option<Arc<Restrictions>>,
     /// The last minute since 1970 in which its use was noted.
     noted_minute: AtomicI64,
 }
 
 impl KnownKey {
-    pub(super) fn allows(&self, scope: Scope) -> bool {
-        self.stored.allows(scope)
+    pub(super) fn stored(&self) -> &StoredKey {
+        &self.stored
+    }
+
+    pub(super) fn event_restrictions(&self) -> Option<Arc<Restrictions>> {
+        self.restrictions.clone()
     }
 }
 
@@ -84,7 +90,11 @@ impl Callers {
         let found = self.store.key_with_tenant(presented.id()).await?;
         Ok(found.map(|(stored, tenant)| {
             let noted = stored.last_used_at.map_or(-1, minute);
-            Arc::new(KnownKey { stored, tenant: Arc::new(tenant), noted_minute: AtomicI64::new(noted) })
+            let narrow = &stored.restrictions;
+            let is_narrow = !(narrow.services.is_empty() && narrow.event_types.is_empty());
+            let restrictions = is_narrow.then(|| Arc::new(narrow.clone()));
+            let tenant = Arc::new(tenant);
+            Arc::new(KnownKey { stored, tenant, restrictions, noted_minute: AtomicI64::new(noted) })
         }))
     }
 

@@ -15,14 +15,27 @@ const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const SECRET_PARAMETERS: [&str; 8] =
     ["api_key", "apikey", "api-key", "x-api-key", "key", "token", "access_token", "authorization"];
 
-/// The key that a request presents, if it presents exactly one that can be a key. Asks no store.
-pub(super) fn presented(request: &HttpRequest) -> Result<ApiKey, ApiError> {
+/// A credential, before anybody knows whether it is a good one.
+pub(super) enum Presented {
+    Key(ApiKey),
+    /// An access token.
+    Token(String),
+}
+
+/// How every access token begins: `{"` in base 64. No key of ours does.
+const TOKEN_START: &str = "eyJ";
+
+/// The credential that a request presents, if it presents exactly one that can be a credential. Asks no store.
+pub(super) fn presented(request: &HttpRequest) -> Result<Presented, ApiError> {
     if has_secret_parameter(request.query_string()) {
         return Err(ApiError::Unauthenticated);
     }
     let text = only_credential(request.headers())?.ok_or(ApiError::Unauthenticated)?;
     let text = std::str::from_utf8(text).map_err(|_| ApiError::Unauthenticated)?;
-    text.parse().map_err(|_| ApiError::Unauthenticated)
+    if text.starts_with(TOKEN_START) && text.matches('.').count() == 2 {
+        return Ok(Presented::Token(text.to_owned()));
+    }
+    text.parse().map(Presented::Key).map_err(|_| ApiError::Unauthenticated)
 }
 
 fn has_secret_parameter(query: &str) -> bool {
@@ -65,7 +78,10 @@ mod tests {
 
     fn code(request: TestRequest) -> Result<String, &'static str> {
         presented(&request.to_http_request())
-            .map(|key| key.reveal().to_owned())
+            .map(|presented| match presented {
+                Presented::Key(key) => key.reveal().to_owned(),
+                Presented::Token(token) => format!("token {token}"),
+            })
             .map_err(|error| error.problem().code)
     }
 
@@ -78,6 +94,22 @@ mod tests {
         let both =
             request().insert_header(("x-api-key", one.clone())).insert_header(("authorization", bearer));
         assert_eq!(code(both), Ok(one));
+    }
+
+    #[test]
+    fn a_token_is_told_from_a_key_by_its_form() {
+        let bearer = |token: &str| {
+            code(TestRequest::get().insert_header(("authorization", format!("Bearer {token}"))))
+        };
+        assert_eq!(
+            bearer("eyJhbGciOiJIUzI1NiJ9.e30.c2ln"),
+            Ok("token eyJhbGciOiJIUzI1NiJ9.e30.c2ln".to_owned())
+        );
+        assert_eq!(bearer("eyJ-a-legacy-key-0123"), Ok("eyJ-a-legacy-key-0123".to_owned()));
+        let both = TestRequest::get()
+            .insert_header(("x-api-key", key(1)))
+            .insert_header(("authorization", "Bearer eyJhbGciOiJIUzI1NiJ9.e30.c2ln"));
+        assert_eq!(code(both), Err("ambiguous_credentials"));
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod unread;
 use std::{panic::AssertUnwindSafe, time::Instant};
 
 use actix_web::{
-    Error, HttpRequest,
+    Error, HttpMessage as _, HttpRequest,
     body::BoxBody,
     dev::{ServiceRequest, ServiceResponse},
     middleware::Next,
@@ -31,8 +31,9 @@ use crate::{
 use cors::CrossOrigin;
 use measure::Exchange;
 pub(crate) use meters::Meters;
-use request_id::RequestId;
 use unread::Unread;
+
+pub(crate) use request_id::RequestId;
 
 /// Longer addresses are not read.
 const MAX_URI_BYTES: usize = 8 * 1024;
@@ -48,6 +49,7 @@ pub(crate) async fn observe(
     let started = Instant::now();
     let state = State::of(request.request());
     let id = RequestId::of(request.headers(), &state);
+    request.extensions_mut().insert(id.clone());
     let meters = request.app_data::<Meters>().expect("every app is made with its meters").clone();
     let client = ClientAddress::of(request.request(), &state.settings.trusted_proxies);
     let mut exchange = Exchange::new(request.method(), client);

@@ -7,7 +7,8 @@ use crate::state::AppState;
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// 8 to 64 of letters, digits and `-`.
-pub(super) struct RequestId(HeaderValue);
+#[derive(Clone)]
+pub(crate) struct RequestId(HeaderValue);
 
 impl RequestId {
     /// The client's, if it is one, or a new one.
@@ -18,7 +19,7 @@ impl RequestId {
         }))
     }
 
-    pub(super) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         self.0.to_str().expect("a request id is printable ASCII")
     }
 

@@ -10,6 +10,11 @@ use utoipa::{
 };
 
 use crate::routes::{
+    auth::{
+        api_keys, audit_log, audit_log_export, change_password, health as auth_health, login, logout,
+        password_reset, profile, refresh, regenerate_api_key, register_tenant, register_user, rotate_api_key,
+        tenant_profile, users,
+    },
     ingestion::{
         event, export, facets, health as ingestion_health, histogram, post_batch, post_event, rate_limit,
         search, stats, vocabulary,
@@ -44,6 +49,28 @@ use crate::routes::{
         stats::stats,
         ingestion_health::health,
         rate_limit::rate_limit,
+        register_tenant::register_tenant,
+        register_user::register_user,
+        login::login,
+        refresh::refresh,
+        logout::logout,
+        profile::get_profile,
+        profile::put_profile,
+        change_password::change_password,
+        users::list_users,
+        users::put_user,
+        tenant_profile::get_tenant_profile,
+        tenant_profile::put_tenant_profile,
+        regenerate_api_key::regenerate_api_key,
+        password_reset::request_password_reset,
+        password_reset::confirm_password_reset,
+        api_keys::list_api_keys,
+        api_keys::create_api_key,
+        api_keys::revoke_api_key,
+        rotate_api_key::rotate_api_key,
+        audit_log::audit_log,
+        audit_log_export::export_audit_log,
+        auth_health::health,
         root::root,
         health::health,
         health::live,
@@ -56,6 +83,7 @@ use crate::routes::{
     components(schemas(schemas::Problem, schemas::FieldError)),
     tags(
         (name = "ingestion", description = "Events in, and events out again"),
+        (name = "auth", description = "Who somebody is, and what they may do"),
         (name = "service", description = "The service itself"),
     ),
     modifiers(&Credentials),
@@ -67,7 +95,7 @@ pub fn openapi_json() -> String {
     serde_json::to_string(&Document::openapi()).expect("a document of strings serializes")
 }
 
-/// The two places an API key may be in.
+/// The two places a credential may be in.
 struct Credentials;
 
 impl Modify for Credentials {
@@ -75,7 +103,9 @@ impl Modify for Credentials {
         let components = document.components.get_or_insert_default();
         let header = ApiKeyValue::with_description("X-API-Key", "An API key.");
         components.add_security_scheme("api_key", SecurityScheme::ApiKey(ApiKey::Header(header)));
-        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An API key."));
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("An API key, or the access token of a user."));
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
     }
 }

@@ -9,8 +9,9 @@ use utoipa::{
 
 use crate::problem::PROBLEM_JSON;
 
-const UNAUTHENTICATED: (&str, &str) = ("401", "no valid API key");
-const INSUFFICIENT_SCOPE: (&str, &str) = ("403", "the API key does not have the scope");
+const UNAUTHENTICATED: (&str, &str) = ("401", "no valid credential");
+const INSUFFICIENT_SCOPE: (&str, &str) = ("403", "the credential does not have the scope or the role");
+const TOO_MANY_TRIES: (&str, &str) = ("429", "too many tries; come back after `Retry-After`");
 const UNAVAILABLE: (&str, &str) =
     ("503", "the store is away, busy or full, or there is too much to do; come back after `Retry-After`");
 const INVALID: (&str, &str) = ("422", "a field or parameter breaks a rule");
@@ -61,6 +62,31 @@ problems! {
     ReadProblems = [&[UNAUTHENTICATED, INSUFFICIENT_SCOPE, INVALID, UNAVAILABLE, QUERY_TIMEOUT]];
     /// Of a search with a body.
     SearchBodyProblems = [&BODY, &[UNAUTHENTICATED, INSUFFICIENT_SCOPE, INVALID, UNAVAILABLE, QUERY_TIMEOUT]];
+    /// Of proving who one is.
+    LoginProblems = [&BODY, &[("401", "the login is not good"), INVALID, TOO_MANY_TRIES, UNAVAILABLE]];
+    /// Of making a tenant.
+    RegistrationProblems = [
+        &BODY,
+        &[
+            ("403", "tenants are not made over HTTP, or by invitation only"),
+            ("409", "another tenant has this slug"),
+            INVALID,
+            TOO_MANY_TRIES,
+            UNAVAILABLE,
+        ],
+    ];
+    /// Of changing people and keys.
+    ChangeProblems = [
+        &BODY,
+        &[
+            UNAUTHENTICATED,
+            INSUFFICIENT_SCOPE,
+            ("404", "the tenant has none with this id"),
+            ("409", "the address is taken, or the tenant would be left without an owner"),
+            INVALID,
+            UNAVAILABLE,
+        ],
+    ];
     /// Of one stored event.
     EventProblems = [&[UNAUTHENTICATED, INSUFFICIENT_SCOPE, NOT_FOUND, UNAVAILABLE]];
     /// Of one stored event that a parameter names.

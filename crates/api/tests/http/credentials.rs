@@ -15,7 +15,7 @@ async fn every_bad_credential_gets_the_same_answer() {
     let surface =
         Surface::with(Limits::default(), |parts| parts.settings.key_cache_life = Duration::ZERO).await;
     let (revoked, stored) = surface.new_key(surface.tenant_id, &[Scope::EventsRead]).await;
-    surface.store.revoke_key(surface.tenant_id, &stored.id, surface.clock.now()).await.expect("revoked");
+    surface.store.revoke_key(surface.tenant_id, &stored.id, &surface.origin()).await.expect("revoked");
     let unknown = ApiKey::from_entropy([99; 32]).reveal().to_owned();
     let mistyped = format!("{}x", &surface.key[..surface.key.len() - 1]);
 
@@ -113,7 +113,7 @@ async fn an_expired_key_is_refused_from_its_last_second_on_even_when_remembered(
     stored.id = new.id().clone();
     stored.digest = new.digest();
     stored.expires_at = Some(surface.clock.now().plus_secs(10));
-    surface.store.create_key(&stored).await.expect("the key is new");
+    surface.store.create_key(&stored, &surface.origin()).await.expect("the key is new");
     let get = || surface.send(TestRequest::with_uri(SEARCH).insert_header(("x-api-key", new.reveal())));
 
     let _: Value = get().await.ok();

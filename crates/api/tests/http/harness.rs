@@ -12,11 +12,13 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use pulsestream_api::{AppState, Parts, Settings, app};
 use pulsestream_domain::{
     Timestamp,
-    api_key::{ApiKey, Scope, StoredKey},
-    ports::Clock,
+    api_key::{ApiKey, Restrictions, Scope, StoredKey},
+    identity::Origin,
+    ports::{Clock, IdSource},
     search::CursorKey,
     tenant::{DuplicatePolicy, Limits, Tenant, TenantId},
 };
+use pulsestream_identity::{Identity, SecretKey, entropy::SystemEntropy};
 use pulsestream_ingestion::{Ingestion, SystemIds};
 use pulsestream_rate_limit::LocalLimiter;
 use pulsestream_storage::Store;
@@ -25,11 +27,16 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
 
+/// What access tokens are signed with.
+pub(crate) const SECRET: &str = "a secret of thirty-two bytes or more";
+
 /// A surface, and everything behind it that tests look at or break.
 pub(crate) struct Surface {
     pub(crate) state: Data<AppState>,
     pub(crate) store: Store,
     pub(crate) clock: Arc<FakeClock>,
+    /// The source of the surface itself: ids of one instant come in order.
+    ids: Arc<SystemIds>,
     pub(crate) tenant_id: TenantId,
     /// May do everything with events.
     pub(crate) key: String,
@@ -63,13 +70,16 @@ impl Surface {
             ids.clone(),
             pulsestream_ingestion::Settings::default(),
         );
+        let secret: SecretKey = SECRET.parse().expect("it is long enough");
+        let identity = Identity::new(&secret, Arc::new(LocalLimiter::new()), Arc::new(SystemEntropy));
         let settings = Settings { key_cache_life: Duration::from_secs(5), ..Settings::default() };
         let mut parts = Parts {
             ingestion,
             store: store.clone(),
+            identity,
             cursor_key: CursorKey([7; 32]),
             clock: clock.clone(),
-            ids,
+            ids: ids.clone(),
             metrics: PrometheusBuilder::new().build_recorder().handle(),
             degraded: Arc::new(Vec::new),
             settings,
@@ -79,6 +89,7 @@ impl Surface {
             state: Data::new(AppState::new(parts)),
             store,
             clock,
+            ids,
             tenant_id: TenantId(Uuid::nil()),
             key: String::new(),
             keys_made: std::cell::Cell::new(0),
@@ -98,9 +109,15 @@ impl Surface {
             duplicate_policy: DuplicatePolicy::Strict,
             created_at: self.clock.now(),
         };
-        self.store.create_tenant(&tenant, None).await.expect("the tenant is new");
+        self.store.create_tenant(&tenant, None, &self.origin()).await.expect("the tenant is new");
         let (key, _) = self.new_key(tenant.id, &[Scope::EventsWrite, Scope::EventsRead]).await;
         (tenant.id, key)
+    }
+
+    /// A change at the command line, now.
+    pub(crate) fn origin(&self) -> Origin {
+        let now = self.clock.now();
+        Origin::operator(self.ids.uuid_v7(now), now)
     }
 
     pub(crate) async fn new_key(&self, tenant_id: TenantId, scopes: &[Scope]) -> (String, StoredKey) {
@@ -113,12 +130,14 @@ impl Surface {
             digest: key.digest(),
             last_four: key.last_four().to_owned(),
             scopes: scopes.to_vec(),
+            restrictions: Restrictions::default(),
+            created_by: None,
             created_at: self.clock.now(),
             expires_at: None,
             revoked_at: None,
             last_used_at: None,
         };
-        self.store.create_key(&stored).await.expect("the key is new");
+        self.store.create_key(&stored, &self.origin()).await.expect("the key is new");
         (key.reveal().to_owned(), stored)
     }
 

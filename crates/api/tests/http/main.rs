@@ -1,5 +1,6 @@
 //! The whole surface in process, on a database of its own per test.
 
+mod auth;
 mod bodies;
 mod credentials;
 mod harness;

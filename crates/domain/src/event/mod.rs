@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 pub use document::Document;
 pub use enrichment::{DeviceType, Enrichment, Performance};
+pub(crate) use names::names;
 pub use names::{EventType, ParseNameError, ProcessingStatus, Severity};
 pub use parse::{Defaults, MAX_PAYLOAD_BYTES, Refused, parse};
 pub use problem::{FieldError, Reason};

@@ -84,6 +84,11 @@ reasons! {
     BadWebhookUrl = "bad_webhook_url", "must be an http or https address with a host and without a password";
     ControlCharacter = "control_character", "must not hold control characters";
     UnknownPlaceholder = "unknown_placeholder", "names a placeholder that does not exist";
+    NotAllowed = "not_allowed", "is not allowed with this credential";
+    BadEmail = "bad_email", "must be one email address of at most 254 ASCII characters";
+    BadPassword = "bad_password", "must have 12 to 1024 bytes";
+    BadNetwork = "bad_network", "must be an IP address or a range such as 192.0.2.0/24";
+    Taken = "taken", "is taken already";
     NotStorable = "not_storable", "can't be stored";
     EventIdConflict = "event_id_conflict", "is the id of a stored event with other content";
 }

@@ -66,6 +66,11 @@ impl Parameters {
             )),
         }
     }
+
+    /// The names of the parameters that nobody took.
+    pub fn into_names(self) -> impl Iterator<Item = String> {
+        self.0.into_iter().map(|(name, _)| name)
+    }
 }
 
 /// Parses a whole query for a tenant.

@@ -16,6 +16,11 @@ pub struct Model {
     pub expires_at: Option<i64>,
     pub revoked_at: Option<i64>,
     pub last_used_at: Option<i64>,
+    pub allowed_services: String,
+    pub allowed_event_types: String,
+    pub allowed_ips: String,
+    pub requires_signature: bool,
+    pub created_by: Option<String>,
     #[sea_orm(belongs_to, from = "tenant_id", to = "id")]
     pub tenant: BelongsTo<super::tenants::Entity>,
 }

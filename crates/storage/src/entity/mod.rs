@@ -2,7 +2,13 @@
 #![expect(unreachable_pub, reason = "SeaORM's derives want public items")]
 
 pub(crate) mod api_keys;
+pub(crate) mod audit_log;
 pub(crate) mod events;
 pub(crate) mod jobs;
+pub(crate) mod password_resets;
+pub(crate) mod refresh_tokens;
 pub(crate) mod secrets;
+pub(crate) mod seen_messages;
+pub(crate) mod sessions;
 pub(crate) mod tenants;
+pub(crate) mod users;

@@ -13,6 +13,11 @@ pub struct Model {
     pub rate_limit_burst: i64,
     pub duplicate_policy: String,
     pub created_at: i64,
+    pub contact_email: Option<String>,
+    pub billing_email: Option<String>,
+    pub subscription_tier: String,
+    pub timezone: String,
+    pub retention_days: Option<i64>,
     #[sea_orm(has_many)]
     pub api_keys: HasMany<super::api_keys::Entity>,
 }

@@ -10,7 +10,7 @@ use pulsestream_domain::{
 };
 use pulsestream_storage::Stats;
 
-use crate::support::{Fresh, NOW, OTHER, TENANT, at, event, id, on_both, query};
+use crate::support::{Fresh, NOW, OTHER, TENANT, at, event, id, on_both, origin, query};
 
 on_both!(
     a_histogram_is_what_counting_by_hand_gives,
@@ -157,7 +157,7 @@ async fn figures_across_tenants_add_up(fresh: &Fresh) {
             duplicate_policy: DuplicatePolicy::Strict,
             created_at: NOW,
         };
-        fresh.store.create_tenant(&tenant, None).await.unwrap();
+        fresh.store.create_tenant(&tenant, None, &origin()).await.unwrap();
     }
     let failed =
         |event: NewEvent, age: i64| NewEvent { status_code: Some(503), ..at(NOW.plus_secs(-age), event) };

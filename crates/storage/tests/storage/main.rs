@@ -4,11 +4,13 @@
 mod support;
 
 mod appending;
+mod audit;
 mod both_alike;
 mod concurrency;
 mod events;
 mod figures;
 mod jobs;
+mod identity;
 mod keys;
 mod opening;
 mod outages;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use pulsestream_domain::{
     Timestamp,
     event::{Document, Enrichment, EventId, EventType, NewEvent, Severity, Terms, words},
+    identity::Origin,
     ports::{Appended, EventStore as _, IdSource as _},
     search::{CursorKey, Page, Parameters, Query, parse},
     tenant::TenantId,
@@ -95,6 +96,15 @@ pub(crate) fn event(tenant_id: TenantId, event_id: &str) -> NewEvent {
         document: Document::from_stored(r#"{"title":"t"}"#.to_owned()),
         terms: Terms::default(),
     }
+}
+
+/// A change at the command line, with an entry id of its own.
+pub(crate) fn origin() -> Origin {
+    origin_at(NOW)
+}
+
+pub(crate) fn origin_at(at: Timestamp) -> Origin {
+    Origin::operator(IDS.uuid_v7(at), at)
 }
 
 /// The event as one that was taken in, and happened, at another time.

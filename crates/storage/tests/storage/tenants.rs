@@ -1,12 +1,14 @@
 //! Tenants.
 
 use pulsestream_domain::{
-    api_key::{ApiKey, Scope, StoredKey},
+    api_key::{ApiKey, Restrictions, Scope, StoredKey},
+    event::EventType,
+    identity::{Actor, UserId},
     tenant::{DuplicatePolicy, Limits, Tenant, TenantId},
 };
 use pulsestream_storage::{CreateError, TenantChange};
 
-use crate::support::{Fresh, NOW, OTHER, TENANT, on_both};
+use crate::support::{Fresh, NOW, OTHER, TENANT, on_both, origin};
 
 on_both!(
     a_tenant_is_found_by_id_and_by_slug,
@@ -36,6 +38,13 @@ pub(crate) fn key(tenant_id: TenantId, entropy: u8) -> StoredKey {
         digest: key.digest(),
         last_four: key.last_four().to_owned(),
         scopes: vec![Scope::EventsWrite, Scope::EventsRead],
+        restrictions: Restrictions {
+            services: vec!["checkout, \"new\"".to_owned()],
+            event_types: vec![EventType::ApiCall],
+            networks: vec!["10.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()],
+            requires_signature: true,
+        },
+        created_by: Some(Actor::User(UserId(uuid::Uuid::from_u128(7)))),
         created_at: NOW.plus_secs(i64::from(entropy)),
         expires_at: Some(NOW.plus_secs(1_000)),
         revoked_at: None,
@@ -45,8 +54,8 @@ pub(crate) fn key(tenant_id: TenantId, entropy: u8) -> StoredKey {
 
 async fn a_tenant_is_found_by_id_and_by_slug(fresh: &Fresh) {
     let (zebra, ant) = (tenant(TENANT, "zebra"), tenant(OTHER, "ant"));
-    fresh.store.create_tenant(&zebra, None).await.unwrap();
-    fresh.store.create_tenant(&ant, None).await.unwrap();
+    fresh.store.create_tenant(&zebra, None, &origin()).await.unwrap();
+    fresh.store.create_tenant(&ant, None, &origin()).await.unwrap();
 
     assert_eq!(fresh.store.tenant(TENANT).await.unwrap().as_ref(), Some(&zebra));
     assert_eq!(fresh.store.tenant_by_slug(&ant.slug).await.unwrap().as_ref(), Some(&ant));
@@ -55,46 +64,49 @@ async fn a_tenant_is_found_by_id_and_by_slug(fresh: &Fresh) {
 }
 
 async fn a_slug_can_be_taken_once(fresh: &Fresh) {
-    fresh.store.create_tenant(&tenant(TENANT, "taken"), None).await.unwrap();
+    fresh.store.create_tenant(&tenant(TENANT, "taken"), None, &origin()).await.unwrap();
 
-    let refused = fresh.store.create_tenant(&tenant(OTHER, "taken"), None).await;
+    let refused = fresh.store.create_tenant(&tenant(OTHER, "taken"), None, &origin()).await;
 
     assert!(matches!(refused, Err(CreateError::SlugTaken)), "{refused:?}");
     assert_eq!(fresh.store.tenant(OTHER).await.unwrap(), None);
 }
 
 async fn a_tenant_and_its_first_key_are_made_together_or_not_at_all(fresh: &Fresh) {
-    fresh.store.create_tenant(&tenant(TENANT, "one"), Some(&key(TENANT, 1))).await.unwrap();
+    fresh.store.create_tenant(&tenant(TENANT, "one"), Some(&key(TENANT, 1)), &origin()).await.unwrap();
 
-    let refused = fresh.store.create_tenant(&tenant(OTHER, "two"), Some(&key(OTHER, 1))).await;
+    let refused = fresh.store.create_tenant(&tenant(OTHER, "two"), Some(&key(OTHER, 1)), &origin()).await;
 
     assert!(matches!(refused, Err(CreateError::KeyTaken)), "{refused:?}");
     assert_eq!(fresh.store.tenant(OTHER).await.unwrap(), None);
     assert_eq!(fresh.store.keys(TENANT).await.unwrap(), [key(TENANT, 1)]);
-    fresh.store.create_tenant(&tenant(OTHER, "two"), Some(&key(OTHER, 2))).await.unwrap();
+    fresh.store.create_tenant(&tenant(OTHER, "two"), Some(&key(OTHER, 2)), &origin()).await.unwrap();
 }
 
 async fn a_change_leaves_the_rest_as_it_was(fresh: &Fresh) {
     let before = tenant(TENANT, "one");
-    fresh.store.create_tenant(&before, None).await.unwrap();
-    fresh.store.create_tenant(&tenant(OTHER, "two"), None).await.unwrap();
+    fresh.store.create_tenant(&before, None, &origin()).await.unwrap();
+    fresh.store.create_tenant(&tenant(OTHER, "two"), None, &origin()).await.unwrap();
 
     let limits = Limits { per_minute: 5, burst: 1 };
     let change = TenantChange { limits: Some(limits), ..TenantChange::default() };
-    let changed = fresh.store.update_tenant(TENANT, &change).await.unwrap().unwrap();
+    let changed = fresh.store.update_tenant(TENANT, &change, &origin()).await.unwrap().unwrap();
 
     assert_eq!(changed, Tenant { limits, ..before });
     let change = TenantChange {
         name: Some("New".to_owned()),
         duplicate_policy: Some(DuplicatePolicy::Lenient),
-        limits: None,
+        ..TenantChange::default()
     };
-    let again = fresh.store.update_tenant(TENANT, &change).await.unwrap().unwrap();
+    let again = fresh.store.update_tenant(TENANT, &change, &origin()).await.unwrap().unwrap();
     assert_eq!((again.name.as_str(), again.limits), ("New", limits));
-    assert_eq!(fresh.store.update_tenant(TENANT, &TenantChange::default()).await.unwrap(), Some(again));
+    assert_eq!(
+        fresh.store.update_tenant(TENANT, &TenantChange::default(), &origin()).await.unwrap(),
+        Some(again)
+    );
     assert_eq!(fresh.store.tenant(OTHER).await.unwrap(), Some(tenant(OTHER, "two")));
     let nobody = TenantId(uuid::Uuid::from_u128(5));
-    assert_eq!(fresh.store.update_tenant(nobody, &change).await.unwrap(), None);
+    assert_eq!(fresh.store.update_tenant(nobody, &change, &origin()).await.unwrap(), None);
 }
 
 async fn a_cursor_key_is_made_once(fresh: &Fresh) {

@@ -58,6 +58,7 @@ async fn take_in(
         dry_run: query::only_flag(request, "dry_run")?,
         format: format(request, kind)?,
         idempotency_key: idempotency_key(request)?,
+        restrictions: caller.restrictions(),
     };
     let Body { bytes, held } = state.bodies.read(request.headers(), payload).await?;
     #[cfg(feature = "sabotage")]

@@ -1,0 +1,84 @@
+//! Passwords, before and after hashing.
+
+use std::{fmt, ops::RangeInclusive};
+
+/// How many bytes a password has. The lower end is NIST's advice for a password alone rounded up; the upper one
+/// bounds what is hashed.
+pub const PASSWORD_BYTES: RangeInclusive<usize> = 12..=1_024;
+
+/// A password in the clear. `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(String);
+
+/// The text is too short or too long to be a password.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("must have 12 to 1024 bytes")]
+pub struct WeakPassword;
+
+impl Password {
+    /// A password that somebody wants to have from now on.
+    ///
+    /// # Errors
+    /// When it does not keep to [`PASSWORD_BYTES`]. Nothing else is asked of it: rules about kinds of characters
+    /// make passwords worse.
+    pub fn new(text: String) -> Result<Self, WeakPassword> {
+        if PASSWORD_BYTES.contains(&text.len()) { Ok(Self(text)) } else { Err(WeakPassword) }
+    }
+
+    /// A password that somebody says they have; it may be older than the rules.
+    ///
+    /// # Errors
+    /// When it is longer than any password: it is not worth hashing.
+    pub fn presented(text: String) -> Result<Self, WeakPassword> {
+        if text.len() <= *PASSWORD_BYTES.end() { Ok(Self(text)) } else { Err(WeakPassword) }
+    }
+
+    /// Its bytes, to be hashed.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    /// It in the clear, to be shown once.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password([redacted])")
+    }
+}
+
+/// What is kept of a password: a PHC string, which names its algorithm, parameters and salt. `Debug` does not show
+/// it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash(pub String);
+
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordHash([redacted])")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_length_in_bytes_counts() {
+        for (text, is_good) in [
+            ("", false),
+            ("eleven-byte", false),
+            ("twelve-bytes", true),
+            ("öööööö", true),
+            (&"x".repeat(1_024), true),
+            (&"x".repeat(1_025), false),
+        ] {
+            assert_eq!(Password::new(text.to_owned()).is_ok(), is_good, "{text}");
+        }
+        assert!(Password::presented("old".to_owned()).is_ok());
+        assert!(Password::presented("x".repeat(1_025)).is_err());
+        assert_eq!(format!("{:?}", Password::new("twelve-bytes".to_owned())), "Ok(Password([redacted]))");
+    }
+}
