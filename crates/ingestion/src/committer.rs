@@ -30,6 +30,14 @@ pub(crate) struct Settled {
     pub(crate) usage: Usage,
 }
 
+/// What became of a group.
+pub(crate) struct Committed {
+    /// In the order of the submissions.
+    pub(crate) settled: Vec<Settled>,
+    /// Only to be dropped, which takes a while, once everybody has been answered.
+    _events: Vec<NewEvent>,
+}
+
 pub(crate) struct Committer {
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) limiter: Arc<dyn Limiter>,
@@ -37,8 +45,8 @@ pub(crate) struct Committer {
 }
 
 impl Committer {
-    /// Takes a group through all steps. Answers in the order of the submissions.
-    pub(crate) async fn commit(&self, submissions: Vec<Submission>) -> Vec<Settled> {
+    /// Takes a group through all steps.
+    pub(crate) async fn commit(&self, submissions: Vec<Submission>) -> Committed {
         let mut group = Group::new(submissions);
         let demands: Vec<Demand> = group.parties.iter().map(Party::demand).collect();
         let grants = self.limiter.reserve(&demands, self.clock.now()).await;
@@ -47,11 +55,11 @@ impl Committer {
         for (party, grant) in grants.into_iter().enumerate() {
             self.admit(&mut group, party, grant).await;
         }
-        self.store(&mut group).await;
+        let events = self.store(&mut group).await;
         let usages = self.give_back(&mut group).await;
         #[cfg(feature = "sabotage")]
         pulsestream_sabotage::step("settled");
-        group.settle(&usages)
+        Committed { settled: group.settle(&usages), _events: events }
     }
 
     /// Decides which of a tenant's events go to the store.
@@ -93,7 +101,7 @@ impl Committer {
 
     /// Appends what was admitted. A value that the store can't keep is found by halving, so that it fails
     /// alone: its neighbours may be other tenants' events.
-    async fn store(&self, group: &mut Group) {
+    async fn store(&self, group: &mut Group) -> Vec<NewEvent> {
         // Sorted, because concurrent inserts of the same keys in different orders deadlock.
         #[cfg(feature = "sabotage")]
         let unsorted = pulsestream_sabotage::is_broken("no_sort").then(|| group.admitted.clone());
@@ -148,6 +156,7 @@ impl Committer {
                 }
             }
         }
+        events
     }
 
     /// Returns the room that was granted and not used. What may have been stored keeps its room: the limit

@@ -305,8 +305,8 @@ impl Ingestion {
             let Waiting { submission, reply } = waiting;
             #[cfg(feature = "sabotage")]
             pulsestream_sabotage::step("group_taken");
-            let mut settled = place.0.committer.commit(vec![submission]).await;
-            if let Some(settled) = settled.pop() {
+            let mut committed = place.0.committer.commit(vec![submission]).await;
+            if let Some(settled) = committed.settled.pop() {
                 drop(reply.send(settled));
             }
         });

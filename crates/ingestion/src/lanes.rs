@@ -211,7 +211,8 @@ async fn commit(committer: &Committer, group: Vec<Waiting>) {
         group.into_iter().map(|waiting| (waiting.submission, waiting.reply)).unzip();
     #[cfg(feature = "sabotage")]
     pulsestream_sabotage::step("group_taken");
-    for (reply, settled) in replies.into_iter().zip(committer.commit(submissions).await) {
+    let mut committed = committer.commit(submissions).await;
+    for (reply, settled) in replies.into_iter().zip(committed.settled.drain(..)) {
         // Nobody waits any more when the client went away; its events are stored all the same.
         drop(reply.send(settled));
     }

@@ -54,7 +54,9 @@ pub(crate) async fn open(settings: &Settings) -> Result<(Connections, Postgres),
         lookups,
         deadline: settings.query_timeout + SILENCE,
     };
-    let ingest_options = limited(&options, settings.ingest_timeout);
+    // Inserts and look-ups by key have one good plan; making it anew for each group was a tenth of their cost.
+    let ingest_options =
+        limited(&options, settings.ingest_timeout).options([("plan_cache_mode", "force_generic_plan")]);
     #[cfg(feature = "sabotage")]
     let ingest_options = match pulsestream_sabotage::is_broken("no_flush") {
         true => ingest_options.options([("synchronous_commit", "off")]),
