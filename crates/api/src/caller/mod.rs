@@ -25,7 +25,7 @@ pub(crate) use members::{Member, Members};
 pub(crate) use origin::origin;
 pub(crate) use signed::StoredMessages;
 
-use crate::{error::ApiError, state::State};
+use crate::{client_address::ClientAddress, error::ApiError, state::State};
 use callers::KnownKey;
 use credential::Presented;
 
@@ -118,9 +118,11 @@ impl Caller {
     }
 }
 
-/// The address of whoever is at the other end of the connection.
+/// The address of the client, behind proxies that are trusted. `None` for a request made over no network.
 pub(crate) fn client_address(request: &HttpRequest) -> Option<IpAddr> {
-    request.peer_addr().map(|address| address.ip())
+    request.peer_addr()?;
+    let ClientAddress(address) = ClientAddress::of(request, &State::of(request).settings.trusted_proxies);
+    Some(address)
 }
 
 impl FromRequest for Caller {
