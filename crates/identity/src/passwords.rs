@@ -168,6 +168,8 @@ fn failed(error: impl std::error::Error + Send + Sync + 'static) -> PasswordErro
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
     use crate::entropy::SystemEntropy;
 
@@ -190,6 +192,23 @@ mod tests {
         assert_eq!(verdict("correct horse", Some(&kept)).await, Verdict::Right { rehashed: None });
         assert_eq!(verdict("correct horsf", Some(&kept)).await, Verdict::Wrong);
         assert_eq!(verdict("correct horse", None).await, Verdict::Wrong);
+    }
+
+    #[tokio::test]
+    async fn an_unknown_user_costs_as_much_as_a_known_one() {
+        let passwords = passwords(Settings::default());
+        let kept = passwords.hash(password("correct horse")).await.expect("it hashes");
+        let mut fastest = [Duration::MAX; 2];
+        for _ in 0..5 {
+            for (fastest, kept) in fastest.iter_mut().zip([Some(&kept), None]) {
+                let begun = Instant::now();
+                passwords.verify(password("wrong horse!"), kept).await.expect("a verdict");
+                *fastest = begun.elapsed().min(*fastest);
+            }
+        }
+        let [known, unknown] = fastest;
+        // Without a hash it would be a thousandth.
+        assert!(unknown * 4 > known, "{unknown:?} {known:?}");
     }
 
     #[tokio::test]

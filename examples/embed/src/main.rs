@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use pulsestream_domain::{
+    identity::Origin,
     ports::{Clock, IdSource},
     search::{CursorKey, Parameters, parse},
     tenant::{DuplicatePolicy, Limits, Tenant, TenantId},
@@ -69,6 +70,7 @@ async fn shop(store: &Store, clock: &dyn Clock, ids: &dyn IdSource) -> Result<Te
         duplicate_policy: DuplicatePolicy::Strict,
         created_at: now,
     };
-    store.create_tenant(&tenant, None).await?;
+    // Who made it, for the audit log.
+    store.create_tenant(&tenant, None, &Origin::operator(ids.uuid_v7(now), now)).await?;
     Ok(tenant)
 }
