@@ -13,6 +13,7 @@
 //! | `evaluation` | what an evaluation reads, and what it commits |
 //! | `alert`, `timeline` | one alert, what people do to it, and what happened to it |
 //! | `silence`, `channel`, `delivery` | who is told, who is not, and what came of it |
+//! | `dispatch`, `streak` | what a worker reads to deliver, and what it records |
 //!
 //! # Bodies
 //!
@@ -38,6 +39,7 @@ mod channel;
 mod condition;
 mod definition;
 mod delivery;
+mod dispatch;
 mod duration;
 mod evaluation;
 mod group;
@@ -46,6 +48,7 @@ mod object;
 mod observation;
 mod saved_search;
 mod silence;
+mod streak;
 mod template;
 mod timeline;
 
@@ -59,6 +62,7 @@ pub use delivery::{
     Attempt, AttemptOutcome, Delivery, DeliveryReason, DeliveryState, Facts, Firing, FiringStatus,
     MAX_ALERTS_PER_DELIVERY,
 };
+pub use dispatch::{AttemptRecord, ChannelEffect, DELIVER, DueDelivery, Progress, Recorded};
 pub use evaluation::{Committed, Evaluation, HeldBack, RuleState, Transition};
 pub use group::{Fingerprint, GroupField, Labels, MAX_GROUP_FIELDS, MAX_GROUPS};
 pub use names::{
@@ -70,6 +74,7 @@ pub use observation::{
 };
 pub use saved_search::SavedSearch;
 pub use silence::{Matcher, Silence, SilenceDraft};
+pub use streak::FailureStreak;
 pub use template::{Placeholder, Template};
 pub use timeline::{TimelineEntry, TimelineKind};
 
