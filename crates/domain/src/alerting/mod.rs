@@ -13,6 +13,7 @@
 //! | `evaluation` | what an evaluation reads, and what it commits |
 //! | `alert`, `timeline` | one alert, what people do to it, and what happened to it |
 //! | `silence`, `channel`, `delivery` | who is told, who is not, and what came of it |
+//! | `listing`, `change` | what a store is asked for, what it is given to keep, and what it answers |
 //!
 //! # Bodies
 //!
@@ -34,6 +35,7 @@
 //! ```
 
 mod alert;
+mod change;
 mod channel;
 mod condition;
 mod definition;
@@ -41,6 +43,7 @@ mod delivery;
 mod duration;
 mod evaluation;
 mod group;
+mod listing;
 mod names;
 mod object;
 mod observation;
@@ -50,6 +53,7 @@ mod template;
 mod timeline;
 
 pub use alert::{Action, Alert, Notified, WrongStatus};
+pub use change::{ActedAlert, ChannelChange, ChannelCreated, RuleChange, RuleCreated};
 pub use channel::{
     Channel, ChannelDraft, ChannelKind, ChannelRef, Destination, Secrets, WebhookFormat, resolve,
 };
@@ -61,6 +65,7 @@ pub use delivery::{
 };
 pub use evaluation::{Committed, Evaluation, HeldBack, RuleState, Transition};
 pub use group::{Fingerprint, GroupField, Labels, MAX_GROUP_FIELDS, MAX_GROUPS};
+pub use listing::{AlertQuery, AlertStats, DeliveryQuery, Listed, RuleQuery};
 pub use names::{
     Aggregate, AlertSeverity, AlertStatus, Metric, NoDataPolicy, NumberField, Operator, TimeWindow,
 };
