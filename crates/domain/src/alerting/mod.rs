@@ -14,6 +14,7 @@
 //! | `alert`, `timeline` | one alert, what people do to it, and what happened to it |
 //! | `silence`, `channel`, `delivery` | who is told, who is not, and what came of it |
 //! | `listing`, `change` | what a store is asked for, what it is given to keep, and what it answers |
+//! | `dispatch`, `streak` | what a worker reads to deliver, and what it records |
 //!
 //! # Bodies
 //!
@@ -40,6 +41,7 @@ mod channel;
 mod condition;
 mod definition;
 mod delivery;
+mod dispatch;
 mod duration;
 mod evaluation;
 mod group;
@@ -49,6 +51,7 @@ mod object;
 mod observation;
 mod saved_search;
 mod silence;
+mod streak;
 mod template;
 mod timeline;
 
@@ -63,7 +66,8 @@ pub use delivery::{
     Attempt, AttemptOutcome, Delivery, DeliveryReason, DeliveryState, Facts, Firing, FiringStatus,
     MAX_ALERTS_PER_DELIVERY,
 };
-pub use evaluation::{Committed, Evaluation, HeldBack, RuleState, Transition};
+pub use dispatch::{AttemptRecord, ChannelEffect, DELIVER, DueDelivery, Progress, Recorded};
+pub use evaluation::{Committed, EVALUATE_RULE, Evaluation, HeldBack, RuleState, Transition};
 pub use group::{Fingerprint, GroupField, Labels, MAX_GROUP_FIELDS, MAX_GROUPS};
 pub use listing::{AlertQuery, AlertStats, DeliveryQuery, Listed, RuleQuery};
 pub use names::{
@@ -75,6 +79,7 @@ pub use observation::{
 };
 pub use saved_search::SavedSearch;
 pub use silence::{Matcher, Silence, SilenceDraft};
+pub use streak::FailureStreak;
 pub use template::{Placeholder, Template};
 pub use timeline::{TimelineEntry, TimelineKind};
 
