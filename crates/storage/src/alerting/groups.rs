@@ -10,7 +10,9 @@ use pulsestream_domain::{
 };
 use sea_orm::{
     ColumnTrait as _, DbErr, QueryResult,
-    sea_query::{Alias, Expr, ExprTrait as _, Query, SelectStatement, SimpleExpr},
+    sea_query::{
+        Alias, Expr, ExprTrait as _, Query, SelectStatement, SimpleExpr, extension::postgres::PgExpr as _,
+    },
 };
 
 use crate::{Database, entity::events::Entity, search};
@@ -97,10 +99,9 @@ fn value(database: Database, field: &GroupField) -> SimpleExpr {
             Expr::col(search::column(*field)).if_null("")
         }
         (GroupField::Field(field), _) => search::column(*field).into_expr(),
-        (GroupField::Tag(key), Database::Postgres) => Expr::cust_with_values(
-            "coalesce(document::json #>> ARRAY['context', 'tags', $1], '')",
-            [key.as_str()],
-        ),
+        (GroupField::Tag(key), Database::Postgres) => {
+            Expr::cust("document::json -> 'context' -> 'tags'").cast_json_field(key.as_str()).if_null("")
+        }
         // A path could not name every key.
         (GroupField::Tag(key), Database::Sqlite) => Expr::cust_with_values(
             "coalesce((SELECT tag.value FROM json_each(document, '$.context.tags') AS tag WHERE tag.key = ?), '')",
