@@ -21,6 +21,10 @@ mod m20261122_000002_create_api_keys;
 mod m20261122_000003_create_events;
 mod m20261122_000004_create_secrets;
 mod m20261122_000005_create_jobs;
+mod m20261122_000006_create_rules;
+mod m20261122_000007_create_alerts;
+mod m20261122_000008_create_channels;
+mod m20261122_000009_create_deliveries;
 mod m20261122_000010_create_users;
 mod m20261122_000011_create_sessions;
 mod m20261122_000012_create_audit_log;
@@ -48,6 +52,10 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000003_create_events::Migration),
             Box::new(m20261122_000004_create_secrets::Migration),
             Box::new(m20261122_000005_create_jobs::Migration),
+            Box::new(m20261122_000006_create_rules::Migration),
+            Box::new(m20261122_000007_create_alerts::Migration),
+            Box::new(m20261122_000008_create_channels::Migration),
+            Box::new(m20261122_000009_create_deliveries::Migration),
             Box::new(m20261122_000010_create_users::Migration),
             Box::new(m20261122_000011_create_sessions::Migration),
             Box::new(m20261122_000012_create_audit_log::Migration),

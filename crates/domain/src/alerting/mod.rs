@@ -13,6 +13,7 @@
 //! | `evaluation` | what an evaluation reads, and what it commits |
 //! | `alert`, `timeline` | one alert, what people do to it, and what happened to it |
 //! | `silence`, `channel`, `delivery` | who is told, who is not, and what came of it |
+//! | `listing`, `change` | what a store is asked for, what it is given to keep, and what it answers |
 //! | `dispatch`, `streak` | what a worker reads to deliver, and what it records |
 //!
 //! # Bodies
@@ -35,6 +36,7 @@
 //! ```
 
 mod alert;
+mod change;
 mod channel;
 mod condition;
 mod definition;
@@ -43,6 +45,7 @@ mod dispatch;
 mod duration;
 mod evaluation;
 mod group;
+mod listing;
 mod names;
 mod object;
 mod observation;
@@ -53,6 +56,7 @@ mod template;
 mod timeline;
 
 pub use alert::{Action, Alert, Notified, WrongStatus};
+pub use change::{ActedAlert, ChannelChange, ChannelCreated, RuleChange, RuleCreated};
 pub use channel::{
     Channel, ChannelDraft, ChannelKind, ChannelRef, Destination, Secrets, WebhookFormat, resolve,
 };
@@ -63,8 +67,9 @@ pub use delivery::{
     MAX_ALERTS_PER_DELIVERY,
 };
 pub use dispatch::{AttemptRecord, ChannelEffect, DELIVER, DueDelivery, Progress, Recorded};
-pub use evaluation::{Committed, Evaluation, HeldBack, RuleState, Transition};
+pub use evaluation::{Committed, EVALUATE_RULE, Evaluation, HeldBack, RuleState, Transition};
 pub use group::{Fingerprint, GroupField, Labels, MAX_GROUP_FIELDS, MAX_GROUPS};
+pub use listing::{AlertQuery, AlertStats, DeliveryQuery, Listed, RuleQuery};
 pub use names::{
     Aggregate, AlertSeverity, AlertStatus, Metric, NoDataPolicy, NumberField, Operator, TimeWindow,
 };
