@@ -19,13 +19,13 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    support::{Fresh, NOW, OTHER, TENANT},
+    support::{Fresh, NOW, OTHER, TENANT, origin},
     tenants::tenant,
 };
 
 async fn two_tenants(fresh: &Fresh) {
-    fresh.store.create_tenant(&tenant(TENANT, "one"), None).await.unwrap();
-    fresh.store.create_tenant(&tenant(OTHER, "two"), None).await.unwrap();
+    fresh.store.create_tenant(&tenant(TENANT, "one"), None, &origin()).await.unwrap();
+    fresh.store.create_tenant(&tenant(OTHER, "two"), None, &origin()).await.unwrap();
 }
 
 fn rule(tenant_id: TenantId, number: u128, members: Value) -> Rule {

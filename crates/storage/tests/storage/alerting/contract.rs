@@ -14,13 +14,13 @@ use pulsestream_domain::{
 };
 use pulsestream_testing::{builders, contract};
 
-use crate::support::{Fresh, on_both};
+use crate::support::{Fresh, on_both, origin};
 
 on_both!(the_store_keeps_the_contract_of_an_alert_store);
 
 async fn the_store_keeps_the_contract_of_an_alert_store(fresh: &Fresh) {
     for number in [911, 912] {
-        fresh.store.create_tenant(&builders::tenant(number), None).await.unwrap();
+        fresh.store.create_tenant(&builders::tenant(number), None, &origin()).await.unwrap();
     }
     contract::alert_store(fresh).await;
 }
