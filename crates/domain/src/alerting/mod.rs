@@ -13,6 +13,7 @@
 //! | `evaluation` | what an evaluation reads, and what it commits |
 //! | `alert`, `timeline` | one alert, what people do to it, and what happened to it |
 //! | `silence`, `channel`, `delivery` | who is told, who is not, and what came of it |
+//! | `requests` | what a client says besides rules, silences and channels |
 //!
 //! # Bodies
 //!
@@ -44,6 +45,7 @@ mod group;
 mod names;
 mod object;
 mod observation;
+mod requests;
 mod saved_search;
 mod silence;
 mod template;
@@ -68,6 +70,7 @@ pub use observation::{
     Example, ExampleQuery, Figures, GroupObservation, Measure, ObservationQuery, Observed, Portion,
     SeriesQuery, Span,
 };
+pub use requests::{ActionDraft, BacktestDraft, BacktestRule, RecoveryDraft};
 pub use saved_search::SavedSearch;
 pub use silence::{Matcher, Silence, SilenceDraft};
 pub use template::{Placeholder, Template};
