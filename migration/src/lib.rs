@@ -21,6 +21,10 @@ mod m20261122_000002_create_api_keys;
 mod m20261122_000003_create_events;
 mod m20261122_000004_create_secrets;
 mod m20261122_000005_create_jobs;
+mod m20261122_000006_create_rules;
+mod m20261122_000007_create_alerts;
+mod m20261122_000008_create_channels;
+mod m20261122_000009_create_deliveries;
 
 use sea_orm_migration::{
     prelude::*,
@@ -43,6 +47,10 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000003_create_events::Migration),
             Box::new(m20261122_000004_create_secrets::Migration),
             Box::new(m20261122_000005_create_jobs::Migration),
+            Box::new(m20261122_000006_create_rules::Migration),
+            Box::new(m20261122_000007_create_alerts::Migration),
+            Box::new(m20261122_000008_create_channels::Migration),
+            Box::new(m20261122_000009_create_deliveries::Migration),
         ]
     }
 }

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use pulsestream_domain::{
     Timestamp,
     alerting::{
-        Alert, AlertId, Committed, Definition, Evaluation, ExampleQuery, HeldBack, Labels, Rule, RuleId,
-        RuleState, Span, Transition,
+        Alert, AlertId, Committed, Definition, EVALUATE_RULE, Evaluation, ExampleQuery, HeldBack, Labels,
+        Rule, RuleId, RuleState, Span, Transition,
     },
     job::{JobId, JobKind, Lease, LeasedJob, NewJob, Settlement},
     ports::{AlertStore, Clock, IdSource, StoreError},
@@ -18,7 +18,7 @@ use pulsestream_jobs::{Handler, KindSettings, Verdict};
 use crate::{evaluate, question, window_before, window_now, words};
 
 /// Evaluating one rule at one tick. The key of the job is the rule's id; it has no payload.
-pub const KIND: JobKind = JobKind::named("evaluate_rule");
+pub const KIND: JobKind = EVALUATE_RULE;
 
 /// The job that evaluates a rule from its first tick after `now` on. It is made in the transaction that makes
 /// or activates the rule.

@@ -340,6 +340,7 @@ fn channel(number: u128, name: &str, destination: Destination, enabled: bool) ->
         send_resolved: true,
         destination,
         disabled_reason: None,
+        disabled_at: None,
         created_at: NOW,
         updated_at: NOW,
     }

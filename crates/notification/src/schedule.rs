@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use pulsestream_domain::Timestamp;
-
 const SECOND: u64 = 1;
 const MINUTE: u64 = 60 * SECOND;
 const HOUR: u64 = 60 * MINUTE;
-const DAY_MICROS: i64 = 24 * 3_600 * 1_000_000;
 
 /// How long to wait before each attempt. The first is made at once; after the last the delivery is exhausted,
 /// a good day (27.6 hours) after it began.
@@ -50,40 +47,6 @@ pub fn delay_before_next(attempts: u32, retry_after: Option<Duration>, jitter: f
     Some(moved.max(retry_after.unwrap_or_default().min(MAX_RETRY_AFTER)))
 }
 
-/// Attempts through one channel that all failed, since it last worked or was last changed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct FailureStreak {
-    /// When the first one failed.
-    pub first_at: Timestamp,
-    /// When the last one failed.
-    pub last_at: Timestamp,
-    /// How many failed; at least one.
-    pub failures: u32,
-}
-
-impl FailureStreak {
-    /// The streak that a first failure begins.
-    pub fn starting(at: Timestamp) -> Self {
-        Self { first_at: at, last_at: at, failures: 1 }
-    }
-
-    /// The streak with one more failure.
-    #[must_use]
-    pub fn extended(self, at: Timestamp) -> Self {
-        let last_at = self.last_at.max(at);
-        Self { last_at, failures: self.failures.saturating_add(1), ..self }
-    }
-
-    /// Whether the channel is to be disabled: it has been failing for 5 days, at least three times, over at
-    /// least 24 hours. The last two spare a channel that is seldom used and met one bad evening.
-    pub fn disables(&self, now: Timestamp) -> bool {
-        let elapsed = |from: Timestamp, to: Timestamp| to.as_micros().saturating_sub(from.as_micros());
-        elapsed(self.first_at, now) >= 5 * DAY_MICROS
-            && elapsed(self.first_at, self.last_at) >= DAY_MICROS
-            && self.failures >= 3
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,30 +68,6 @@ mod tests {
         ];
         assert_eq!(delays.collect::<Vec<_>>(), expected);
         assert_eq!(delay_before_next(u32::MAX, Some(MAX_RETRY_AFTER), 1.0), None);
-    }
-
-    #[test]
-    fn a_channel_is_disabled_only_by_all_three_conditions() {
-        let (hour, start) = (3_600, Timestamp::from_secs(1_800_000_000));
-        let at = |hours: i64| start.plus_secs(hours * hour);
-        for (last, failures, now, disabled) in [
-            (120, 3, 120, true),
-            (24, 3, 120, true),
-            (119, 50, 119, false),
-            (120, 2, 120, false),
-            (23, 50, 500, false),
-            (24, 3, 119, false),
-        ] {
-            let streak = FailureStreak { first_at: start, last_at: at(last), failures };
-            assert_eq!(streak.disables(at(now)), disabled, "{last} h, {failures}, {now} h");
-        }
-    }
-
-    #[test]
-    fn a_streak_counts_and_keeps_its_start() {
-        let start = Timestamp::from_secs(100);
-        let streak = FailureStreak::starting(start).extended(start.plus_secs(5)).extended(start.plus_secs(3));
-        assert_eq!(streak, FailureStreak { first_at: start, last_at: start.plus_secs(5), failures: 3 });
     }
 
     proptest! {

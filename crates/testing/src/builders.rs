@@ -87,6 +87,7 @@ pub fn log_channel(tenant_id: TenantId, number: u128) -> Channel {
         send_resolved: true,
         destination: Destination::Log,
         disabled_reason: None,
+        disabled_at: None,
         created_at: Timestamp::EPOCH,
         updated_at: Timestamp::EPOCH,
     }

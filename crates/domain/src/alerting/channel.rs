@@ -55,6 +55,8 @@ pub struct Channel {
     pub destination: Destination,
     /// Why it was disabled, when the service did that.
     pub disabled_reason: Option<String>,
+    /// When the service disabled it.
+    pub disabled_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last changed.

@@ -22,6 +22,8 @@ names! {
         Repeat = "repeat",
         /// Alerts are over, and there is nothing else to say.
         Resolved = "resolved",
+        /// Another channel of the tenant was disabled by the service.
+        ChannelDisabled = "channel_disabled",
         /// Somebody tries the channel.
         Test = "test",
     }
@@ -91,9 +93,9 @@ pub struct Delivery {
 /// What a delivery says. Kept as JSON text.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Facts {
-    /// The rule; none when somebody tries the channel.
+    /// The rule; none when it is about a channel: one that is tried, or was disabled.
     pub rule_id: Option<RuleId>,
-    /// Its name, or that of the channel that is tried.
+    /// Its name, or that of the channel.
     pub rule_name: String,
     /// Its description.
     pub rule_description: Option<String>,

@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use super::{Alert, AlertId, Channel, Delivery, Fingerprint, Labels, Rule, RuleId, Silence, TimelineEntry};
 use crate::{
     Timestamp,
-    job::{Lease, Settlement},
+    job::{JobKind, Lease, Settlement},
     tenant::TenantId,
 };
+
+/// Evaluating one rule at one tick. The key of the job is the rule's id; it has no payload.
+pub const EVALUATE_RULE: JobKind = JobKind::named("evaluate_rule");
 
 /// Everything that decides what an observation means, as of one moment.
 #[derive(Clone, PartialEq, Debug)]

@@ -14,6 +14,8 @@
 //! | `alert`, `timeline` | one alert, what people do to it, and what happened to it |
 //! | `silence`, `channel`, `delivery` | who is told, who is not, and what came of it |
 //! | `requests` | what a client says besides rules, silences and channels |
+//! | `listing`, `change` | what a store is asked for, what it is given to keep, and what it answers |
+//! | `dispatch`, `streak` | what a worker reads to deliver, and what it records |
 //!
 //! # Bodies
 //!
@@ -35,23 +37,28 @@
 //! ```
 
 mod alert;
+mod change;
 mod channel;
 mod condition;
 mod definition;
 mod delivery;
+mod dispatch;
 mod duration;
 mod evaluation;
 mod group;
+mod listing;
 mod names;
 mod object;
 mod observation;
 mod requests;
 mod saved_search;
 mod silence;
+mod streak;
 mod template;
 mod timeline;
 
 pub use alert::{Action, Alert, Notified, WrongStatus};
+pub use change::{ActedAlert, ChannelChange, ChannelCreated, RuleChange, RuleCreated};
 pub use channel::{
     Channel, ChannelDraft, ChannelKind, ChannelRef, Destination, Secrets, WebhookFormat, resolve,
 };
@@ -61,8 +68,10 @@ pub use delivery::{
     Attempt, AttemptOutcome, Delivery, DeliveryReason, DeliveryState, Facts, Firing, FiringStatus,
     MAX_ALERTS_PER_DELIVERY,
 };
-pub use evaluation::{Committed, Evaluation, HeldBack, RuleState, Transition};
+pub use dispatch::{AttemptRecord, ChannelEffect, DELIVER, DueDelivery, Progress, Recorded};
+pub use evaluation::{Committed, EVALUATE_RULE, Evaluation, HeldBack, RuleState, Transition};
 pub use group::{Fingerprint, GroupField, Labels, MAX_GROUP_FIELDS, MAX_GROUPS};
+pub use listing::{AlertQuery, AlertStats, DeliveryQuery, Listed, RuleQuery};
 pub use names::{
     Aggregate, AlertSeverity, AlertStatus, Metric, NoDataPolicy, NumberField, Operator, TimeWindow,
 };
@@ -73,6 +82,7 @@ pub use observation::{
 pub use requests::{ActionDraft, BacktestDraft, BacktestRule, RecoveryDraft};
 pub use saved_search::SavedSearch;
 pub use silence::{Matcher, Silence, SilenceDraft};
+pub use streak::FailureStreak;
 pub use template::{Placeholder, Template};
 pub use timeline::{TimelineEntry, TimelineKind};
 

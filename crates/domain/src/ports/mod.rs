@@ -4,6 +4,7 @@
 //! written down as assertions in the `testing` crate, and every implementation is held to them.
 
 mod alert_store;
+mod delivery_store;
 mod event_store;
 mod job_queue;
 mod store_error;
@@ -11,6 +12,7 @@ mod store_error;
 use uuid::Uuid;
 
 pub use alert_store::AlertStore;
+pub use delivery_store::DeliveryStore;
 pub use event_store::{Appended, EventStore, Existing};
 pub use job_queue::JobQueue;
 pub use store_error::{BoxError, StoreError};
