@@ -78,6 +78,8 @@ impl Product {
     fn command(&self) -> Command {
         let mut command = Command::new(&self.binary);
         command.env_clear().current_dir(&self.directory).env("DATABASE_URL", &self.database_url);
+        // The same in all runs: it guards nothing.
+        command.env("PULSESTREAM_ALERTING__SECRET_KEY", "the secret of benchmarks, which guards nothing");
         if let Some(url) = &self.redis_url {
             command.env("REDIS_URL", url);
         }

@@ -5,13 +5,14 @@ use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::Path, sync::Arc};
 use actix_web::web::Data;
 use anyhow::{Context, Result, ensure};
 use metrics_exporter_prometheus::PrometheusHandle;
-use pulsestream_api::{AppState, Parts};
+use pulsestream_api::{Alerting, AppState, Parts};
 use pulsestream_domain::ports::{Clock, EventStore, IdSource};
 use pulsestream_ingestion::{Ingestion, SystemClock, SystemIds};
 use pulsestream_rate_limit::{Limiter, LocalLimiter, RedisLimiter};
 use pulsestream_storage::Store;
 
 use crate::{
+    alerting,
     settings::{Database, Redis, Settings},
     tenancy,
 };
@@ -20,6 +21,7 @@ use crate::{
 pub(crate) struct Service {
     pub(crate) store: Store,
     pub(crate) ingestion: Ingestion,
+    pub(crate) alerting: Alerting,
     pub(crate) state: Data<AppState>,
 }
 
@@ -87,13 +89,15 @@ pub(crate) fn ingestion(settings: &Settings, store: &Store, limiter: Arc<dyn Lim
 /// Puts the whole service together.
 ///
 /// # Errors
-/// Those of [`store`], and when `redis.url` is no address of a Redis. A Redis that is away is no error.
+/// Those of [`store`], when there is no key to seal secrets with, when `redis.url` is no address of a Redis, and
+/// when the mail server makes no sense. A Redis or a mail server that is away is no error.
 pub(crate) async fn service(settings: &Settings, metrics: PrometheusHandle) -> Result<Service> {
     let (limiter, degraded) = limiter(&settings.redis).await?;
     let store = store(&settings.database).await?;
     let ingestion = ingestion(settings, &store, limiter);
     let entropy = tenancy::entropy().context("making the secret of cursors")?;
     let cursor_key = store.cursor_key(entropy).await.context("reading the secret of cursors")?;
+    let alerting = alerting::parts(settings, &store)?;
     let state = AppState::new(Parts {
         ingestion: ingestion.clone(),
         store: store.clone(),
@@ -102,9 +106,10 @@ pub(crate) async fn service(settings: &Settings, metrics: PrometheusHandle) -> R
         ids: ids(),
         metrics,
         degraded,
+        alerting: alerting.clone(),
         settings: settings.api(),
     });
-    Ok(Service { store, ingestion, state: Data::new(state) })
+    Ok(Service { store, ingestion, alerting, state: Data::new(state) })
 }
 
 /// Names what is away although the service can do without it.

@@ -65,6 +65,7 @@ fn configure(config: &mut ServiceConfig, endpoints: Vec<Endpoint>) {
 /// Every address there is. Of two that match a path, the first one answers.
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     let mut endpoints = routes::ingestion::endpoints();
+    endpoints.extend(routes::alerting::endpoints());
     endpoints.extend(routes::service::endpoints());
     endpoints
 }

@@ -58,6 +58,16 @@ impl Endpoint {
         self.on(Method::POST, handler)
     }
 
+    /// Answers PUT.
+    pub(crate) fn put<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: actix_web::FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.on(Method::PUT, handler)
+    }
+
     /// Answers DELETE.
     pub(crate) fn delete<F, Args>(self, handler: F) -> Self
     where

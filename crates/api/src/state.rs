@@ -22,6 +22,7 @@ use pulsestream_storage::Store;
 
 use crate::{
     Settings,
+    alerting::Alerting,
     body::{BodyBudget, BodyLimits},
     caller::Callers,
     connections::Connections,
@@ -45,6 +46,8 @@ pub struct Parts {
     pub metrics: PrometheusHandle,
     /// Names what is away although the service can do without it, such as `redis`.
     pub degraded: Arc<dyn Fn() -> Vec<&'static str> + Send + Sync>,
+    /// Evaluates rules and tells people, when somebody asks for it.
+    pub alerting: Alerting,
     /// How much to take on.
     pub settings: Settings,
 }
@@ -58,6 +61,7 @@ pub struct AppState {
     pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) metrics: PrometheusHandle,
     pub(crate) degraded: Arc<dyn Fn() -> Vec<&'static str> + Send + Sync>,
+    pub(crate) alerting: Alerting,
     pub(crate) settings: Settings,
     pub(crate) callers: Callers,
     pub(crate) bodies: BodyLimits,
@@ -73,7 +77,7 @@ pub struct AppState {
 impl AppState {
     /// Puts the surface together. Starts nothing.
     pub fn new(parts: Parts) -> Self {
-        let Parts { ingestion, store, cursor_key, clock, ids, metrics, degraded, settings } = parts;
+        let Parts { ingestion, store, cursor_key, clock, ids, metrics, degraded, alerting, settings } = parts;
         Self {
             callers: Callers::new(store.clone(), settings.key_cache_life),
             bodies: BodyLimits {
@@ -99,6 +103,7 @@ impl AppState {
             ids,
             metrics,
             degraded,
+            alerting,
             settings,
         }
     }

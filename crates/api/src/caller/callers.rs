@@ -47,6 +47,10 @@ pub(crate) struct KnownKey {
 }
 
 impl KnownKey {
+    pub(super) fn name(&self) -> &str {
+        &self.stored.name
+    }
+
     pub(super) fn allows(&self, scope: Scope) -> bool {
         self.stored.allows(scope)
     }

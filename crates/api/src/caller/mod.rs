@@ -43,6 +43,11 @@ impl Caller {
         }
     }
 
+    /// What people know the credential by.
+    pub(crate) fn name(&self) -> &str {
+        self.key.name()
+    }
+
     pub(crate) fn tenant_id(&self) -> TenantId {
         self.tenant.id
     }

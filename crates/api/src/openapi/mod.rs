@@ -1,5 +1,6 @@
 //! The OpenAPI document. Routes describe themselves; here they are listed, with what they have in common.
 
+pub(crate) mod alerting;
 pub(crate) mod parameters;
 pub(crate) mod responses;
 pub(crate) mod schemas;
@@ -10,6 +11,10 @@ use utoipa::{
 };
 
 use crate::routes::{
+    alerting::{
+        actions, alerts, backtest, channel_secrets, channel_test, channels, deliveries, evaluation, rules,
+        silences, stats as alerting_stats,
+    },
     ingestion::{
         event, export, facets, health as ingestion_health, histogram, post_batch, post_event, rate_limit,
         search, stats, vocabulary,
@@ -44,6 +49,37 @@ use crate::routes::{
         stats::stats,
         ingestion_health::health,
         rate_limit::rate_limit,
+        rules::create_rule,
+        rules::list_rules,
+        backtest::backtest_rule,
+        rules::get_rule,
+        rules::update_rule,
+        rules::delete_rule,
+        evaluation::test_rule,
+        evaluation::evaluate_rules,
+        alerts::list_alerts,
+        alerts::get_alert,
+        alerts::alert_timeline,
+        actions::acknowledge_alert,
+        actions::suppress_alert,
+        actions::reactivate_alert,
+        actions::resolve_alert,
+        alerting_stats::alerting_stats,
+        silences::create_silence,
+        silences::list_silences,
+        silences::get_silence,
+        silences::end_silence,
+        channels::create_channel,
+        channels::list_channels,
+        channels::get_channel,
+        channels::update_channel,
+        channels::delete_channel,
+        channel_test::test_channel,
+        channel_secrets::rotate_secret,
+        deliveries::list_deliveries,
+        deliveries::recover_deliveries,
+        deliveries::get_delivery,
+        deliveries::resend_delivery,
         root::root,
         health::health,
         health::live,
@@ -56,6 +92,7 @@ use crate::routes::{
     components(schemas(schemas::Problem, schemas::FieldError)),
     tags(
         (name = "ingestion", description = "Events in, and events out again"),
+        (name = "alerting", description = "Rules, their alerts, and who is told"),
         (name = "service", description = "The service itself"),
     ),
     modifiers(&Credentials),
