@@ -15,7 +15,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("notification", &["domain"]),
     ("rate-limit", &["domain"]),
     ("storage", &["domain", "migration"]),
-    ("alerting", &["domain", "jobs"]),
+    ("alerting", &["domain", "jobs", "notification"]),
     ("jobs", &["domain"]),
     ("ingestion", &["domain", "rate-limit"]),
     ("api", &["alerting", "domain", "ingestion", "notification", "rate-limit", "storage"]),

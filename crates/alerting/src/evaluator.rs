@@ -15,7 +15,7 @@ use pulsestream_domain::{
 };
 use pulsestream_jobs::{Handler, KindSettings, Verdict};
 
-use crate::{evaluate, question, window_before, window_now, words};
+use crate::{causes::causes, evaluate, question, window_before, window_now, words};
 
 /// Evaluating one rule at one tick. The key of the job is the rule's id; it has no payload.
 pub const KIND: JobKind = EVALUATE_RULE;
@@ -244,18 +244,6 @@ impl Handler for Evaluator {
 #[must_use]
 pub fn job_settings() -> KindSettings {
     KindSettings { max_attempts: u32::MAX, ..KindSettings::default() }
-}
-
-/// An error with what caused it, for one line of a log.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 impl Evaluated {

@@ -21,6 +21,7 @@
 //! | `words` | titles, messages, and what else is kept of a trigger |
 //! | `evaluator` | the work of a job; evaluation on demand |
 //! | `backtest` | what a rule would have done |
+//! | `delivery` | getting what is said to people: [`Deliverer`] |
 //!
 //! A tick that was missed is caught up, each by itself and in order. What an alert's state depends on
 //! (`for`, `keep_firing_for`, cooldown, the hourly limit) counts in the time of ticks; whether somebody is
@@ -33,6 +34,8 @@
 //! [`Transition`]: pulsestream_domain::alerting::Transition
 
 mod backtest;
+mod causes;
+mod delivery;
 mod evaluate;
 mod evaluator;
 mod judge;
@@ -41,6 +44,10 @@ mod question;
 mod words;
 
 pub use backtest::{Backtest, BacktestError, Episode, MAX_TICKS, backtest};
+pub use delivery::{
+    ChannelSecrets, Deliverer, DelivererSettings, Transport, UnreadableSecrets, deliver_settings,
+    test_delivery,
+};
 pub use evaluate::evaluate;
 pub use evaluator::{Evaluated, Evaluator, KIND, Settings, job_settings, new_job, next_tick};
 pub use judge::{Judgement, Verdict, judge};

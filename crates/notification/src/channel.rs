@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+
 use crate::{Destination, Recipient, SigningSecrets};
 
 /// A way to somebody, with its secrets in the clear.
@@ -15,6 +17,8 @@ pub enum Channel {
         format: WebhookFormat,
         /// What it verifies signatures with.
         secrets: SigningSecrets,
+        /// What it wants to be sent along.
+        headers: ExtraHeaders,
     },
     /// An incoming webhook of Slack, or of what speaks its language.
     Slack {
@@ -43,6 +47,40 @@ pub enum WebhookFormat {
     PulseStream,
     /// Exactly what Alertmanager sends, version 4 of it. Signed all the same.
     Alertmanager,
+}
+
+/// Headers that a receiver of webhooks asks for, such as a token. Those of the signature are never replaced.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct ExtraHeaders(HeaderMap);
+
+/// A name or a value is not one that a header can have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("not a header")]
+pub struct BadHeader;
+
+impl ExtraHeaders {
+    /// Reads names and values.
+    ///
+    /// # Errors
+    /// [`BadHeader`].
+    pub fn new<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, BadHeader> {
+        let header = |(name, value): (&str, &str)| {
+            let name = HeaderName::from_str(name).map_err(|_| BadHeader)?;
+            Ok((name, HeaderValue::from_str(value).map_err(|_| BadHeader)?))
+        };
+        headers.into_iter().map(header).collect::<Result<_, _>>().map(Self)
+    }
+
+    pub(crate) fn to_map(&self) -> HeaderMap {
+        self.0.clone()
+    }
+}
+
+/// The values are secrets.
+impl fmt::Debug for ExtraHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ExtraHeaders({:?}, [redacted])", self.0.keys())
+    }
 }
 
 /// The key that lets events into a service of PagerDuty: up to 64 letters and digits (32 today).

@@ -9,8 +9,8 @@
 //! use std::sync::Arc;
 //!
 //! use pulsestream_notification::{
-//!     Channel, Destination, Notifier, NotifierSettings, OutboundPolicy, SigningSecret, SystemResolver,
-//!     WebhookFormat,
+//!     Channel, Destination, ExtraHeaders, Notifier, NotifierSettings, OutboundPolicy, SigningSecret,
+//!     SystemResolver, WebhookFormat,
 //! };
 //!
 //! let settings = NotifierSettings { policy: OutboundPolicy::default(), ..NotifierSettings::default() };
@@ -18,6 +18,7 @@
 //!     destination: Destination::parse("https://hooks.example.com/pulse", &settings.policy)?,
 //!     format: WebhookFormat::PulseStream,
 //!     secrets: SigningSecret::from_entropy([7; 32]).into(),
+//!     headers: ExtraHeaders::default(),
 //! };
 //! let notifier = Notifier::new(settings, Arc::new(SystemResolver), None)?;
 //! // notifier.attempt(&channel, &notice, now).await
@@ -74,7 +75,7 @@ mod signature;
 mod text;
 
 pub use attempt::{Attempt, Outcome, Reason};
-pub use channel::{BadRoutingKey, Channel, RoutingKey, WebhookFormat};
+pub use channel::{BadHeader, BadRoutingKey, Channel, ExtraHeaders, RoutingKey, WebhookFormat};
 pub use keyring::{BadKeyId, Keyring, OpenError, ParseSealedError, Sealed, SealingKey, SecretOwner};
 pub use mail::{
     BadRecipient, Letter, MailError, Mailer, MailerSettings, Recipient, SmtpAnswer, SmtpEncryption,

@@ -91,9 +91,11 @@ impl Notifier {
     pub async fn attempt(&self, channel: &Channel, notice: &Notice, now: Timestamp) -> Attempt {
         let deadline = self.http.deadline();
         match channel {
-            Channel::Webhook { destination, format, secrets } => {
+            Channel::Webhook { destination, format, secrets, headers } => {
                 let body = body::group(notice, *format);
-                let post = Post { destination, headers: signed(notice, secrets, now, &body), body };
+                let mut headers = headers.to_map();
+                headers.extend(signed(notice, secrets, now, &body));
+                let post = Post { destination, headers, body };
                 self.http.post(post, deadline, now).await
             }
             Channel::Slack { destination } => {

@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
 use pulsestream_domain::Timestamp;
 use pulsestream_notification::{
-    Alert, Attempt, Channel, Destination, Notice, NoticeKind, Notifier, NotifierSettings, OutboundPolicy,
-    Outcome, PrivateDestinations, Reason, Resolver, Rule, Severity, SigningSecret, Status, Timeouts,
-    WebhookFormat,
+    Alert, Attempt, Channel, Destination, ExtraHeaders, Notice, NoticeKind, Notifier, NotifierSettings,
+    OutboundPolicy, Outcome, PrivateDestinations, Reason, Resolver, Rule, Severity, SigningSecret, Status,
+    Timeouts, WebhookFormat,
 };
 use uuid::Uuid;
 
@@ -80,6 +80,7 @@ pub(crate) fn webhook(url: &str, policy: &OutboundPolicy) -> Channel {
         destination: Destination::parse(url, policy).expect("the policy allows it"),
         format: WebhookFormat::PulseStream,
         secrets: SigningSecret::from_entropy([7; 32]).into(),
+        headers: ExtraHeaders::default(),
     }
 }
 

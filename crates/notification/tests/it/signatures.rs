@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, time::SystemTime};
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use pulsestream_domain::Timestamp;
-use pulsestream_notification::{Channel, Destination, SigningSecret, SigningSecrets, WebhookFormat};
+use pulsestream_notification::{
+    Channel, Destination, ExtraHeaders, SigningSecret, SigningSecrets, WebhookFormat,
+};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
@@ -33,7 +35,9 @@ async fn request(secrets: SigningSecrets, format: WebhookFormat, at: Timestamp) 
     let receiver = Receiver::start(PUBLIC, Behaviour::Answer(answer("200 OK", "", ""))).await;
     let policy = policy(receiver.port());
     let destination = Destination::parse(&receiver.url(), &policy).unwrap();
-    let channel = Channel::Webhook { destination, format, secrets };
+    let headers = ExtraHeaders::new([("authorization", "Bearer hunter2"), ("webhook-id", "forged")]).unwrap();
+    assert!(!format!("{headers:?}").contains("hunter2"));
+    let channel = Channel::Webhook { destination, format, secrets, headers };
     notifier(settings(policy), Names::default()).attempt(&channel, &notice(), at).await;
     receiver.requests().remove(0)
 }
@@ -58,6 +62,7 @@ async fn verify(requests: &[(&SigningSecret, &Request)]) -> Vec<String> {
 #[tokio::test]
 async fn the_reference_implementation_accepts_what_was_sent_and_nothing_else() {
     let sent = request(secret(1).into(), WebhookFormat::PulseStream, now()).await;
+    assert_eq!(sent.header("authorization"), Some("Bearer hunter2"), "what the receiver asks for goes along");
     let alertmanager = request(secret(1).into(), WebhookFormat::Alertmanager, now()).await;
     let old = request(secret(1).into(), WebhookFormat::PulseStream, now().plus_secs(-3_600)).await;
     let mut changed = sent.clone();

@@ -1,6 +1,7 @@
 //! What every implementation of a port has to do, as assertions.
 
 mod alert_store;
+mod delivery_store;
 mod job_queue;
 
 use pulsestream_domain::{
@@ -13,6 +14,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 pub use alert_store::{AlertFixture, alert_store};
+pub use delivery_store::{DeliveryFixture, delivery_store};
 pub use job_queue::job_queue;
 
 use crate::builders::{event, tenant};

@@ -50,6 +50,35 @@ impl MemoryQueue {
         lock(&self.jobs).values().filter(|job| job.is_live()).count()
     }
 
+    /// Takes in jobs as part of somebody else's transaction.
+    pub(super) fn put(&self, jobs: &[NewJob]) -> Vec<Enqueued> {
+        let mut kept = lock(&self.jobs);
+        let enqueue = |job: &NewJob| {
+            let key = (job.tenant_id, job.id);
+            let has_key = |other: &Job| {
+                job.unique_key.as_deref().is_some_and(|key| other.has_key(job.tenant_id, &job.kind, key))
+            };
+            if kept.contains_key(&key) || kept.values().any(has_key) {
+                return Enqueued::Existing;
+            }
+            let (due_at, run_at) = (job.due_at, job.due_at);
+            let new = job.clone();
+            kept.insert(
+                key,
+                Job { new, due_at, run_at, attempts: 0, token: 0, lease_until: None, dead: None },
+            );
+            Enqueued::New
+        };
+        let enqueued = jobs.iter().map(enqueue).collect();
+        self.enqueued.notify_one();
+        enqueued
+    }
+
+    /// Settles a job as part of somebody else's transaction.
+    pub(super) fn settle_one(&self, lease: &Lease, settlement: &Settlement, now: Timestamp) -> LeaseCheck {
+        settle(&mut lock(&self.jobs), lease, settlement, now)
+    }
+
     fn fail(&self) -> Result<(), StoreError> {
         lock(&self.failures).pop().map_or(Ok(()), Err)
     }
@@ -83,26 +112,7 @@ impl Job {
 impl JobQueue for MemoryQueue {
     async fn enqueue(&self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError> {
         self.fail()?;
-        let mut kept = lock(&self.jobs);
-        let enqueue = |job: &NewJob| {
-            let key = (job.tenant_id, job.id);
-            let has_key = |other: &Job| {
-                job.unique_key.as_deref().is_some_and(|key| other.has_key(job.tenant_id, &job.kind, key))
-            };
-            if kept.contains_key(&key) || kept.values().any(has_key) {
-                return Enqueued::Existing;
-            }
-            let (due_at, run_at) = (job.due_at, job.due_at);
-            let new = job.clone();
-            kept.insert(
-                key,
-                Job { new, due_at, run_at, attempts: 0, token: 0, lease_until: None, dead: None },
-            );
-            Enqueued::New
-        };
-        let enqueued = jobs.iter().map(enqueue).collect();
-        self.enqueued.notify_one();
-        Ok(enqueued)
+        Ok(self.put(jobs))
     }
 
     async fn claim(
@@ -162,21 +172,7 @@ impl JobQueue for MemoryQueue {
     ) -> Result<Vec<LeaseCheck>, StoreError> {
         self.fail()?;
         let mut jobs = lock(&self.jobs);
-        let settle = |(lease, settlement): &(Lease, Settlement)| {
-            let Some(job) = held(&mut jobs, lease, now) else { return LeaseCheck::Lost };
-            job.lease_until = None;
-            match settlement {
-                Settlement::Complete => drop(jobs.remove(&(lease.tenant_id, lease.id))),
-                Settlement::Again { due_at } => {
-                    (job.due_at, job.run_at, job.attempts) = (*due_at, *due_at, 0);
-                }
-                Settlement::Retry { run_at, .. } => job.run_at = *run_at,
-                Settlement::Bury { reason } => job.dead = Some((now, reason.clone())),
-                Settlement::Release => job.attempts -= 1,
-            }
-            LeaseCheck::Held
-        };
-        Ok(settlements.iter().map(settle).collect())
+        Ok(settlements.iter().map(|(lease, settlement)| settle(&mut jobs, lease, settlement, now)).collect())
     }
 
     async fn reschedule(
@@ -281,6 +277,19 @@ impl JobQueue for MemoryQueue {
 
 fn held<'a>(jobs: &'a mut Jobs, lease: &Lease, now: Timestamp) -> Option<&'a mut Job> {
     jobs.get_mut(&(lease.tenant_id, lease.id)).filter(|job| job.is_held_by(lease, now))
+}
+
+fn settle(jobs: &mut Jobs, lease: &Lease, settlement: &Settlement, now: Timestamp) -> LeaseCheck {
+    let Some(job) = held(jobs, lease, now) else { return LeaseCheck::Lost };
+    job.lease_until = None;
+    match settlement {
+        Settlement::Complete => drop(jobs.remove(&(lease.tenant_id, lease.id))),
+        Settlement::Again { due_at } => (job.due_at, job.run_at, job.attempts) = (*due_at, *due_at, 0),
+        Settlement::Retry { run_at, .. } => job.run_at = *run_at,
+        Settlement::Bury { reason } => job.dead = Some((now, reason.clone())),
+        Settlement::Release => job.attempts -= 1,
+    }
+    LeaseCheck::Held
 }
 
 fn dead_job(job: Job) -> Option<DeadJob> {

@@ -1,6 +1,7 @@
 //! Stores and a queue without a database: the models that the real ones are compared with.
 
 mod alerts;
+mod deliveries;
 mod jobs;
 mod observe;
 
@@ -15,6 +16,7 @@ use pulsestream_domain::{
 };
 
 pub use alerts::MemoryAlerts;
+pub use deliveries::MemoryDeliveries;
 pub use jobs::MemoryQueue;
 
 /// Keeps events in a list, and does everything the plain way.
