@@ -29,8 +29,7 @@ const NOTICES_PER_WORKER: u32 = 4;
 /// When there is no key to seal secrets with, or the mail server makes no sense.
 pub(crate) fn parts(settings: &Settings, store: &Store) -> Result<Alerting> {
     let policy = settings.outbound_policy();
-    let evaluator =
-        Evaluator::new(Arc::new(store.clone()), clock(), ids(), settings.alerting.evaluator());
+    let evaluator = Evaluator::new(Arc::new(store.clone()), clock(), ids(), settings.alerting.evaluator());
     Ok(Alerting {
         evaluator: Arc::new(evaluator),
         notifier: Arc::new(notifier(settings, policy.clone())?),
@@ -43,7 +42,8 @@ pub(crate) fn parts(settings: &Settings, store: &Store) -> Result<Alerting> {
 fn notifier(settings: &Settings, policy: OutboundPolicy) -> Result<Notifier> {
     let mailer = settings.smtp.mailer()?.map(Mailer::new).transpose().context("smtp.host")?;
     let settings = NotifierSettings { policy, ..NotifierSettings::default() };
-    Notifier::new(settings, Arc::new(SystemResolver), mailer.map(Arc::new)).context("preparing to send notices")
+    Notifier::new(settings, Arc::new(SystemResolver), mailer.map(Arc::new))
+        .context("preparing to send notices")
 }
 
 /// Starts to evaluate rules and to send notices.

@@ -156,8 +156,11 @@ impl ApiError {
             }
             Self::NameTaken(what) => {
                 let detail = format!("another {what} of the tenant has this name");
-                Problem::new(S::CONFLICT, "name_taken", detail)
-                    .with_errors(vec![FieldError::with_detail("/name", Reason::BadParameter, "is taken")])
+                Problem::new(S::CONFLICT, "name_taken", detail).with_errors(vec![FieldError::with_detail(
+                    "/name",
+                    Reason::BadParameter,
+                    "is taken",
+                )])
             }
             Self::WrongStatus(error) => Problem::new(S::CONFLICT, "wrong_status", error.to_string()),
             Self::NotSigned => {

@@ -79,7 +79,11 @@ impl BacktestDraft {
         }
         let rule = match (kept, given) {
             (Some(_), Some(_)) => {
-                object.refuse_because("rule_id", Reason::BadParameter, "must not be given together with rule");
+                object.refuse_because(
+                    "rule_id",
+                    Reason::BadParameter,
+                    "must not be given together with rule",
+                );
                 None
             }
             (None, None) => {
@@ -170,7 +174,9 @@ mod tests {
     fn a_backtest_has_one_rule_and_errors_point_into_it() {
         let rule = json!({"name": "a", "severity": "low", "condition": {"type": "count", "min_count": 1}});
         let body = |rule: Value, rule_id: Value, end: &str| {
-            raw(&json!({"rule": rule, "rule_id": rule_id, "start_time": "2026-01-01T00:00:00Z", "end_time": end}))
+            raw(
+                &json!({"rule": rule, "rule_id": rule_id, "start_time": "2026-01-01T00:00:00Z", "end_time": end}),
+            )
         };
         let (end, id) = ("2026-01-02T00:00:00Z", json!(Uuid::nil()));
         let given = BacktestDraft::parse(&body(rule.clone(), Value::Null, end)).expect("it is good");

@@ -72,7 +72,8 @@ impl Parameters {
     /// # Errors
     /// A parameter that is not known, for each that is left.
     pub fn close(self) -> Result<(), Vec<FieldError>> {
-        let unknown = |(name, _): &(String, String)| FieldError::new(format!("/{name}"), Reason::UnknownField);
+        let unknown =
+            |(name, _): &(String, String)| FieldError::new(format!("/{name}"), Reason::UnknownField);
         let errors: Vec<FieldError> = self.0.iter().map(unknown).collect();
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }

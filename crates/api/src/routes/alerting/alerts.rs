@@ -121,9 +121,5 @@ pub(crate) async fn alert_timeline(
     caller.require(Scope::EventsRead)?;
     let alert_id = request::id(&request, "alert_id", ALERT)?;
     let entries = state.store.timeline(caller.tenant_id(), alert_id).await?.ok_or(ApiError::NoSuch(ALERT))?;
-    answer::json(&Timeline {
-        success: true,
-        alert_id,
-        timeline: entries.iter().map(EntryJson::of).collect(),
-    })
+    answer::json(&Timeline { success: true, alert_id, timeline: entries.iter().map(EntryJson::of).collect() })
 }

@@ -108,11 +108,7 @@ pub(super) fn new_signing_secret(
 }
 
 /// What is stored of secrets.
-pub(super) fn sealed(
-    state: &State,
-    channel: &Channel,
-    secrets: &ChannelSecrets,
-) -> Result<String, ApiError> {
+pub(super) fn sealed(state: &State, channel: &Channel, secrets: &ChannelSecrets) -> Result<String, ApiError> {
     Ok(secrets.seal(&state.alerting.keyring, channel, state.alerting.random()?))
 }
 

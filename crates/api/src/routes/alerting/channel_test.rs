@@ -7,10 +7,7 @@ use pulsestream_notification::Outcome;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{
-    channel_secrets::opened,
-    channels::find,
-};
+use super::{channel_secrets::opened, channels::find};
 use crate::{answer, caller::Caller, error::ApiError, openapi, state::State};
 
 /// What came of one notice.

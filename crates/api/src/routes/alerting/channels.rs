@@ -85,8 +85,7 @@ pub(crate) async fn create_channel(
         updated_at: now,
     };
     let signing = new_signing_secret(&state, &channel)?;
-    let secrets =
-        ChannelSecrets { given: draft.secrets, signing: signing.clone(), previous_signing: None };
+    let secrets = ChannelSecrets { given: draft.secrets, signing: signing.clone(), previous_signing: None };
     let sealed = sealed(&state, &channel, &secrets)?;
     match state.store.create_channel(&channel, Some(&sealed), MAX_CHANNELS).await? {
         ChannelCreated::Created => one(&channel, signing.as_ref(), "Channel created successfully"),

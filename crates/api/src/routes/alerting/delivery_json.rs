@@ -3,8 +3,8 @@
 use pulsestream_domain::{
     Timestamp,
     alerting::{
-        AlertId, Attempt, AttemptOutcome, ChannelId, Delivery, DeliveryId, DeliveryReason, DeliveryState, Firing,
-        RuleId,
+        AlertId, Attempt, AttemptOutcome, ChannelId, Delivery, DeliveryId, DeliveryReason, DeliveryState,
+        Firing, RuleId,
     },
 };
 use serde::Serialize;

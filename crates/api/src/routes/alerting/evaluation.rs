@@ -112,7 +112,9 @@ pub(crate) async fn evaluate_rules(state: State, caller: Caller) -> Result<HttpR
 fn message(evaluated: &Evaluated) -> &'static str {
     match evaluated {
         Evaluated { triggered, .. } if !triggered.is_empty() => "The condition holds: an alert was raised",
-        Evaluated { rule, .. } if !rule.definition.is_active => "The rule is not active: nothing was evaluated",
+        Evaluated { rule, .. } if !rule.definition.is_active => {
+            "The rule is not active: nothing was evaluated"
+        }
         Evaluated { raised, .. } if !raised.is_empty() => "The alert of this rule is raised already",
         Evaluated { held_back, .. } if !held_back.is_empty() => {
             "The condition holds, but no alert was raised: see held_back"

@@ -54,9 +54,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         at("/api/v1/alerting/alerts/{alert_id}/resolve").post(actions::resolve_alert),
         at("/api/v1/alerting/stats").get(stats::alerting_stats),
         at("/api/v1/alerting/silences").post(silences::create_silence).get(silences::list_silences),
-        at("/api/v1/alerting/silences/{silence_id}")
-            .get(silences::get_silence)
-            .delete(silences::end_silence),
+        at("/api/v1/alerting/silences/{silence_id}").get(silences::get_silence).delete(silences::end_silence),
         at("/api/v1/alerting/channels").post(channels::create_channel).get(channels::list_channels),
         at("/api/v1/alerting/channels/{channel_id}")
             .get(channels::get_channel)

@@ -95,10 +95,7 @@ pub(super) fn close(parameters: Parameters) -> Result<(), ApiError> {
 }
 
 /// Takes an instant out of the parameters.
-pub(super) fn take_timestamp(
-    parameters: &mut Parameters,
-    name: &str,
-) -> Result<Option<Timestamp>, ApiError> {
+pub(super) fn take_timestamp(parameters: &mut Parameters, name: &str) -> Result<Option<Timestamp>, ApiError> {
     let Some(text) = parameters.take(name)? else { return Ok(None) };
     let refused = |_| FieldError::new(format!("/{name}"), Reason::BadTimestamp);
     Ok(Some(Timestamp::parse(&text).map_err(refused)?))

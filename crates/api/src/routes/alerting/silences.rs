@@ -197,8 +197,11 @@ impl<'a> SilenceJson<'a> {
             silence if now >= silence.starts_at => "active",
             _ => "pending",
         };
-        let matcher =
-            |matcher: &'a Matcher| MatcherJson { name: &matcher.name, value: &matcher.value, is_equal: matcher.is_equal };
+        let matcher = |matcher: &'a Matcher| MatcherJson {
+            name: &matcher.name,
+            value: &matcher.value,
+            is_equal: matcher.is_equal,
+        };
         Self {
             id: silence.id,
             matchers: silence.matchers.iter().map(matcher).collect(),
