@@ -21,9 +21,8 @@ impl MigrationTrait for Migration {
             .col(ColumnDef::new("revision").big_integer().not_null())
             // JSON, as a client would write it.
             .col(columns.text("definition").not_null())
-            // Both stand in the definition, too; here queries see them.
+            // It stands in the definition, too; here queries see it.
             .col(ColumnDef::new("is_active").boolean().not_null())
-            .col(ColumnDef::new("cooldown_secs").big_integer().not_null())
             .col(columns.instant("created_at").not_null())
             .col(columns.instant("updated_at").not_null())
             .col(columns.instant("last_triggered_at").null())

@@ -115,6 +115,13 @@ pub(crate) struct UnreadableRow {
     pub(crate) row: String,
 }
 
+/// So that a row can be read in the middle of a transaction. It comes out as [`Fault::Unexpected`].
+impl From<UnreadableRow> for DbErr {
+    fn from(error: UnreadableRow) -> Self {
+        Self::Custom(error.to_string())
+    }
+}
+
 impl From<UnreadableRow> for StoreError {
     fn from(error: UnreadableRow) -> Self {
         Self::Unexpected(error.into())

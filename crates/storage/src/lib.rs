@@ -47,6 +47,7 @@
 //! and a condition in `search/filter.rs`.
 
 mod across_tenants;
+mod alerting;
 mod append;
 mod connect;
 mod entity;

@@ -5,7 +5,7 @@ use std::{future::Future, sync::Arc};
 use pulsestream_domain::ports::{BoxError, StoreError};
 use sea_orm::{
     ConnAcquireErr, ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
+    IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
 };
 use tokio::{sync::Notify, time::timeout};
 
@@ -179,6 +179,15 @@ impl Store {
             ..TransactionOptions::default()
         };
         self.connections.changes.begin_with_options(options).await
+    }
+
+    /// A transaction whose statements all see the same moment.
+    pub(crate) async fn snapshot(&self) -> Result<DatabaseTransaction, DbErr> {
+        // SQLite's transactions do that by themselves.
+        let isolation_level =
+            (self.database() == Database::Postgres).then_some(IsolationLevel::RepeatableRead);
+        let options = TransactionOptions { isolation_level, ..TransactionOptions::default() };
+        self.connections.lookups.begin_with_options(options).await
     }
 
     /// A pool that waits for a server that is down says the same as one whose connections are all taken.

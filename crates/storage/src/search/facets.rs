@@ -58,7 +58,7 @@ fn facet(row: &QueryResult, field: FacetField) -> Result<Facet, DbErr> {
     Ok(Facet { value, count: row::count(row.try_get("", "events")?) })
 }
 
-fn column(field: FacetField) -> Column {
+pub(crate) fn column(field: FacetField) -> Column {
     match field {
         FacetField::EventType => Column::EventType,
         FacetField::Severity => Column::Severity,

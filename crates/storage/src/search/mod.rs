@@ -19,6 +19,7 @@ use sea_orm::{
     sea_query::{self, Alias, Condition, Expr},
 };
 
+pub(crate) use facets::column;
 pub(crate) use filter::condition;
 
 use crate::{Store, entity::events, row};

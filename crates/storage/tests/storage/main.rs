@@ -3,6 +3,7 @@
 
 mod support;
 
+mod alerting;
 mod appending;
 mod both_alike;
 mod concurrency;

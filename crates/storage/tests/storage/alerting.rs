@@ -1,0 +1,3 @@
+//! Rules, alerts, and who is told.
+
+mod contract;

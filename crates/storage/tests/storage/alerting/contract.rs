@@ -1,0 +1,112 @@
+//! The store keeps the contract of an alert store.
+
+use async_trait::async_trait;
+use pulsestream_domain::{
+    Timestamp,
+    alerting::{
+        Alert, AlertId, AlertQuery, Channel, Delivery, DeliveryQuery, EVALUATE_RULE, Rule, RuleCreated,
+        RuleId, Silence, TimelineEntry,
+    },
+    event::{EventId, NewEvent},
+    job::{Demand, JobId, LeasedJob, NewJob},
+    ports::{AlertStore, JobQueue as _},
+    tenant::TenantId,
+};
+use pulsestream_testing::{builders, contract};
+
+use crate::support::{Fresh, on_both};
+
+on_both!(the_store_keeps_the_contract_of_an_alert_store);
+
+async fn the_store_keeps_the_contract_of_an_alert_store(fresh: &Fresh) {
+    for number in [911, 912] {
+        fresh.store.create_tenant(&builders::tenant(number), None).await.unwrap();
+    }
+    contract::alert_store(fresh).await;
+}
+
+#[async_trait]
+impl contract::AlertFixture for Fresh {
+    fn store(&self) -> &dyn AlertStore {
+        &self.store
+    }
+
+    async fn add_events(&self, events: &[NewEvent]) {
+        self.put(events).await;
+    }
+
+    async fn delete_event(&self, tenant_id: TenantId, event_id: &EventId) {
+        assert!(self.store.delete_event(tenant_id, event_id).await.unwrap());
+    }
+
+    async fn add_rule(&self, rule: &Rule, first_tick: Timestamp) {
+        let job = NewJob {
+            unique_key: Some(rule.id.to_string()),
+            ..NewJob::new(rule.tenant_id, JobId(rule.id.0), EVALUATE_RULE, first_tick)
+        };
+        let created = self.store.create_rule(rule, Some(&job), 1_000).await.unwrap();
+        assert_eq!(created, RuleCreated::Created);
+    }
+
+    async fn add_channel(&self, channel: &Channel) {
+        self.store.create_channel(channel, None, 100).await.unwrap();
+    }
+
+    async fn add_silence(&self, silence: &Silence) {
+        self.store.create_silence(silence).await.unwrap();
+    }
+
+    async fn rule(&self, tenant_id: TenantId, rule_id: RuleId) -> Option<Rule> {
+        self.store.rule(tenant_id, rule_id).await.unwrap()
+    }
+
+    async fn alerts(&self, tenant_id: TenantId, rule_id: RuleId) -> Vec<Alert> {
+        let query = AlertQuery {
+            statuses: Vec::new(),
+            severities: Vec::new(),
+            rule_id: Some(rule_id),
+            limit: 1_000,
+            offset: 0,
+        };
+        let mut alerts = self.store.alerts(tenant_id, &query).await.unwrap().items;
+        alerts.sort_by_key(|alert| alert.id);
+        alerts
+    }
+
+    async fn timeline(&self, tenant_id: TenantId, alert_id: AlertId) -> Vec<TimelineEntry> {
+        self.store.timeline(tenant_id, alert_id).await.unwrap().unwrap_or_default()
+    }
+
+    async fn deliveries(&self, tenant_id: TenantId) -> Vec<Delivery> {
+        let query = DeliveryQuery {
+            channel_id: None,
+            alert_id: None,
+            state: None,
+            since: None,
+            limit: 1_000,
+            offset: 0,
+        };
+        let mut deliveries = self.store.deliveries(tenant_id, &query).await.unwrap().items;
+        deliveries.sort_by_key(|delivery| delivery.id);
+        deliveries
+    }
+
+    async fn lease(
+        &self,
+        tenant_id: TenantId,
+        rule_id: RuleId,
+        now: Timestamp,
+        lease_until: Timestamp,
+    ) -> Option<LeasedJob> {
+        // The queue gives what is due, whosoever it is: what was not meant waits on.
+        let demand = Demand { kind: EVALUATE_RULE, room: 100, sated: Vec::new() };
+        let claimed = self.store.claim(&[demand], lease_until, now).await.unwrap();
+        let is_meant =
+            |job: &LeasedJob| job.lease.tenant_id == tenant_id && job.unique_key == Some(rule_id.to_string());
+        let (meant, others): (Vec<_>, Vec<_>) = claimed.into_iter().partition(is_meant);
+        let released =
+            others.into_iter().map(|job| (job.lease, pulsestream_domain::job::Settlement::Release));
+        self.store.settle(&released.collect::<Vec<_>>(), now).await.unwrap();
+        meant.into_iter().next()
+    }
+}
