@@ -79,7 +79,8 @@ impl ExtraHeaders {
 /// The values are secrets.
 impl fmt::Debug for ExtraHeaders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ExtraHeaders({:?}, [redacted])", self.0.keys())
+        let names: Vec<&str> = self.0.keys().map(HeaderName::as_str).collect();
+        write!(f, "ExtraHeaders({names:?}, [redacted])")
     }
 }
 

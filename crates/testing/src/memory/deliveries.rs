@@ -69,7 +69,10 @@ impl MemoryDeliveries {
     /// Keeps a channel in place of one with its id. It has not failed since.
     pub fn put_channel(&self, channel: &Channel, sealed_secrets: Option<&str>) {
         let mut kept = self.kept();
-        kept.channels.retain(|known| known.channel.id != channel.id);
+        let is_it = |known: &KeptChannel| {
+            (known.channel.tenant_id, known.channel.id) == (channel.tenant_id, channel.id)
+        };
+        kept.channels.retain(|known| !is_it(known));
         let (channel, sealed_secrets) = (channel.clone(), sealed_secrets.map(str::to_owned));
         kept.channels.push(KeptChannel { channel, sealed_secrets, streak: None });
     }
