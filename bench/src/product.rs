@@ -80,6 +80,7 @@ impl Product {
         command.env_clear().current_dir(&self.directory).env("DATABASE_URL", &self.database_url);
         // The same in all runs: it guards nothing.
         command.env("PULSESTREAM_AUTH__SECRET_KEY", "the secret of benchmarks, which guards nothing");
+        command.env("PULSESTREAM_ALERTING__SECRET_KEY", "the secret of benchmarks, which guards nothing");
         if let Some(url) = &self.redis_url {
             command.env("REDIS_URL", url);
         }

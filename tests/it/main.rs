@@ -4,6 +4,7 @@ use libtest_mimic::{Arguments, Trial};
 use pulsestream_tests::trials;
 
 mod access_log;
+mod alerting;
 mod architecture;
 mod batches;
 mod corpus;
@@ -57,6 +58,7 @@ fn all() -> Vec<Trial> {
         shutdown::trials(),
         startup::trials(),
         access_log::trials(),
+        alerting::trials(),
         architecture::trials(),
         sabotage::trials(),
         corpus::trials(),

@@ -15,8 +15,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The settings that name a store, by their paths.
 pub fn settings_of(ground: &Ground) -> Vec<(String, String)> {
-    let mut settings = vec![("database.url".to_owned(), ground.database_url().to_owned())];
-    settings.push(("auth.secret_key".to_owned(), ground.secret_key().to_owned()));
+    let secret = "what the secrets of channels are sealed with in tests";
+    let mut settings = vec![
+        ("database.url".to_owned(), ground.database_url().to_owned()),
+        ("alerting.secret_key".to_owned(), secret.to_owned()),
+        ("auth.secret_key".to_owned(), ground.secret_key().to_owned()),
+    ];
     if let Some(url) = ground.redis_url() {
         settings.push(("redis.url".to_owned(), url.to_owned()));
     }

@@ -5,7 +5,7 @@ use std::{fs::DirBuilder, net::SocketAddr, os::unix::fs::DirBuilderExt, path::Pa
 use actix_web::web::Data;
 use anyhow::{Context, Result, ensure};
 use metrics_exporter_prometheus::PrometheusHandle;
-use pulsestream_api::{AppState, Parts};
+use pulsestream_api::{Alerting, AppState, Parts};
 use pulsestream_domain::{
     identity::Origin,
     ports::{Clock, EventStore, IdSource},
@@ -16,6 +16,7 @@ use pulsestream_rate_limit::{Limiter, LocalLimiter, RedisLimiter};
 use pulsestream_storage::Store;
 
 use crate::{
+    alerting,
     first_start,
     secret_key::secret_key,
     settings::{Database, Redis, Settings},
@@ -26,6 +27,7 @@ use crate::{
 pub(crate) struct Service {
     pub(crate) store: Store,
     pub(crate) ingestion: Ingestion,
+    pub(crate) alerting: Alerting,
     pub(crate) state: Data<AppState>,
 }
 
@@ -106,7 +108,8 @@ pub(crate) fn ingestion(settings: &Settings, store: &Store, limiter: Arc<dyn Lim
 /// Puts the whole service together.
 ///
 /// # Errors
-/// Those of [`store`], when there is no secret to sign with, and when `redis.url` is no address of a Redis. A Redis that is away is no error.
+/// Those of [`store`], when there is no secret to sign with or no key to seal secrets with, when `redis.url` is no
+/// address of a Redis, and when the mail server makes no sense. A Redis or a mail server that is away is no error.
 pub(crate) async fn service(
     settings: &Settings,
     address: SocketAddr,
@@ -123,6 +126,7 @@ pub(crate) async fn service(
     if api.public_url.is_empty() {
         api.public_url = first_start::base_url(address);
     }
+    let alerting = alerting::parts(settings, &store)?;
     let state = AppState::new(Parts {
         ingestion: ingestion.clone(),
         store: store.clone(),
@@ -132,9 +136,10 @@ pub(crate) async fn service(
         ids: ids(),
         metrics,
         degraded,
+        alerting: alerting.clone(),
         settings: api,
     });
-    Ok(Service { store, ingestion, state: Data::new(state) })
+    Ok(Service { store, ingestion, alerting, state: Data::new(state) })
 }
 
 /// Names what is away although the service can do without it.

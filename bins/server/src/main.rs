@@ -1,10 +1,12 @@
 //! The `pulsestream` binary: settings, wiring, command line, telemetry, shutdown. It decides nothing itself.
 
+mod alerting;
 mod cli;
 mod client;
 mod compose;
 mod first_start;
 mod import;
+mod sealing_key;
 mod secret_key;
 mod serve;
 mod settings;

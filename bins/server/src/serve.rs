@@ -19,7 +19,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    compose, first_start,
+    alerting, compose, first_start,
     settings::{self, Settings},
     shutdown::{self, Running, Signals},
     telemetry::{self, LogGuard},
@@ -62,6 +62,8 @@ pub(crate) async fn serve(settings: Settings, log: LogGuard) -> Result<ExitCode>
     let Running { background, stop_background, .. } = &running;
     background.spawn(reprocess(running.service.store.clone(), stop_background.clone()));
     background.spawn(forget_expired(running.service.store.clone(), stop_background.clone()));
+    let workers = alerting::start(&settings, &running.service.store, &running.service.alerting);
+    background.spawn(alerting::work(workers, stop_background.clone()));
     background.spawn(telemetry::keep_up(metrics, stop_background.clone()));
     if let Some(certificate) = certificate {
         background.spawn(certificate.reload_on(tls::hangup()?, stop_background.clone()));

@@ -66,6 +66,7 @@ fn configure(config: &mut ServiceConfig, endpoints: Vec<Endpoint>) {
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     let mut endpoints = routes::ingestion::endpoints();
     endpoints.extend(routes::auth::endpoints());
+    endpoints.extend(routes::alerting::endpoints());
     endpoints.extend(routes::service::endpoints());
     endpoints
 }

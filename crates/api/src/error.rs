@@ -10,6 +10,7 @@ use actix_web::{
     },
 };
 use pulsestream_domain::{
+    alerting::WrongStatus,
     event::{EventId, FieldError, Reason},
     ports::StoreError,
 };
@@ -86,6 +87,19 @@ pub(crate) enum ApiError {
     NoSuchEvent,
     #[error("the tenant has no such {0}")]
     NoSuch(&'static str),
+    #[error("the tenant has all the {what} it may have")]
+    QuotaExceeded {
+        /// Of what.
+        what: &'static str,
+        /// How many it may have.
+        max: u32,
+    },
+    #[error("another {0} has this name")]
+    NameTaken(&'static str),
+    #[error("the alert stands elsewhere")]
+    WrongStatus(#[from] WrongStatus),
+    #[error("the channel is not signed")]
+    NotSigned,
     #[error("no such route")]
     NoSuchRoute,
     #[error("the route does not take this method")]
@@ -226,8 +240,24 @@ impl ApiError {
                 ),
                 other => of_failure(Failure::from(other)),
             },
-            Self::NoSuch(what) => Problem::new(S::NOT_FOUND, "not_found", format!("there is no such {what}")),
             Self::NoSuchEvent => Problem::new(S::NOT_FOUND, "not_found", "there is no such event"),
+            Self::NoSuch(what) => Problem::new(S::NOT_FOUND, "not_found", format!("there is no such {what}")),
+            Self::QuotaExceeded { what, max } => {
+                let detail = format!("the tenant has {max} {what} already, and may not have more");
+                Problem::new(S::UNPROCESSABLE_ENTITY, "quota_exceeded", detail)
+            }
+            Self::NameTaken(what) => {
+                let detail = format!("another {what} of the tenant has this name");
+                Problem::new(S::CONFLICT, "name_taken", detail).with_errors(vec![FieldError::with_detail(
+                    "/name",
+                    Reason::BadParameter,
+                    "is taken",
+                )])
+            }
+            Self::WrongStatus(error) => Problem::new(S::CONFLICT, "wrong_status", error.to_string()),
+            Self::NotSigned => {
+                Problem::new(S::CONFLICT, "not_signed", "only the notices of webhooks are signed")
+            }
             Self::NoSuchRoute => Problem::new(S::NOT_FOUND, "not_found", "there is nothing at this address"),
             Self::MethodNotAllowed { allow } => {
                 let detail = "there is something at this address, but not for this method";

@@ -13,11 +13,13 @@
 //! | `routes` | what is asked for, one file per route |
 //! | `error`, `problem` | from what went wrong to a status, a code and a body, in one place each |
 //! | `headers` | where the tenant stands with its limit |
+//! | `alerting` | what routes about alerting stand on |
 //! | `openapi` | the description of all this, held to the routes by a test |
 //!
 //! What decides anything about events is elsewhere: `ingestion` takes them in, `storage` finds them, `domain` knows
 //! the rules. To add a route: a file in `routes`, a line in its `endpoints`, a line in `openapi`.
 
+mod alerting;
 mod answer;
 mod app;
 mod body;
@@ -39,6 +41,7 @@ mod routes;
 mod settings;
 mod state;
 
+pub use alerting::{Alerting, Randomness};
 pub use app::{app, operations_app};
 pub use client_address::Networks;
 pub use connections::on_connect;

@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     Settings,
+    alerting::Alerting,
     body::{BodyBudget, BodyLimits},
     caller::{Callers, Members, StoredMessages},
     connections::Connections,
@@ -53,6 +54,8 @@ pub struct Parts {
     pub metrics: PrometheusHandle,
     /// Names what is away although the service can do without it, such as `redis`.
     pub degraded: Arc<dyn Fn() -> Vec<&'static str> + Send + Sync>,
+    /// Evaluates rules and tells people, when somebody asks for it.
+    pub alerting: Alerting,
     /// How much to take on.
     pub settings: Settings,
 }
@@ -66,6 +69,7 @@ pub struct AppState {
     pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) metrics: PrometheusHandle,
     pub(crate) degraded: Arc<dyn Fn() -> Vec<&'static str> + Send + Sync>,
+    pub(crate) alerting: Alerting,
     pub(crate) settings: Settings,
     pub(crate) callers: Callers,
     pub(crate) members: Members,
@@ -87,7 +91,7 @@ pub struct AppState {
 impl AppState {
     /// Puts the surface together. Starts nothing.
     pub fn new(parts: Parts) -> Self {
-        let Parts { ingestion, store, identity, cursor_key, clock, ids, metrics, degraded, settings } = parts;
+        let Parts { ingestion, store, identity, cursor_key, clock, ids, metrics, degraded, alerting, settings } = parts;
         Self {
             callers: Callers::new(store.clone(), settings.key_cache_life),
             members: Members::new(store.clone(), settings.key_cache_life),
@@ -118,6 +122,7 @@ impl AppState {
             ids,
             metrics,
             degraded,
+            alerting,
             settings,
         }
     }

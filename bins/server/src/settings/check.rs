@@ -21,7 +21,8 @@ pub(super) struct Broken {
 
 /// Checks every value.
 pub(super) fn check(settings: &Settings) -> Result<(), Broken> {
-    let Settings { server, tls, cors: _, database, redis, ingestion, auth, log } = settings;
+    let Settings { server, tls, cors: _, database, redis, ingestion, auth, alerting, smtp, jobs, log } =
+        settings;
 
     count("server.workers", server.workers, 0..=512)?;
     count("server.max_connections", server.max_connections, 1..=1_000_000)?;
@@ -72,6 +73,25 @@ pub(super) fn check(settings: &Settings) -> Result<(), Broken> {
     scheme("auth.public_url", url, &["http://", "https://"])?;
     count("auth.max_rate_limit_per_minute", auth.max_rate_limit_per_minute, 1..=4_000_000_000)?;
     time("auth.key_cache_life", auth.key_cache_life, Duration::ZERO..=seconds(5))?;
+
+    time("alerting.ingest_delay", alerting.ingest_delay, Duration::ZERO..=seconds(300))?;
+    if alerting.secret_key.reveal().is_some_and(|secret| secret.len() < 32) {
+        return Err(Broken { key: "alerting.secret_key", rule: "must have at least 32 bytes".to_owned() });
+    }
+    count("alerting.letters_per_day", alerting.letters_per_day as usize, 0..=1_000_000)?;
+
+    if !smtp.host.is_empty() && smtp.from.is_empty() {
+        return Err(alone("smtp.host", "smtp.from"));
+    }
+    match (smtp.user.is_empty(), smtp.password.reveal()) {
+        (true, Some(_)) => return Err(alone("smtp.password", "smtp.user")),
+        (false, None) => return Err(alone("smtp.user", "smtp.password")),
+        (true, None) | (false, Some(_)) => {}
+    }
+
+    count("jobs.workers", jobs.workers as usize, 1..=64)?;
+    time("jobs.lease", jobs.lease, seconds(5)..=seconds(600))?;
+    time("jobs.poll_interval", jobs.poll_interval, millis(50)..=seconds(60))?;
 
     if crate::telemetry::filter(&log.filter).is_err() {
         let rule = "must be a level such as info, or levels by module such as info,pulsestream_api=debug";

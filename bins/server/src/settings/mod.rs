@@ -2,6 +2,7 @@
 //!
 //! `config.default.toml` says what each key means and may be; the structs here have the same names.
 
+mod alerting;
 mod check;
 mod load;
 mod parts;
@@ -9,7 +10,7 @@ mod print;
 mod secret;
 mod units;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,9 @@ pub(crate) struct Settings {
     pub(crate) redis: Redis,
     pub(crate) ingestion: Ingestion,
     pub(crate) auth: Auth,
+    pub(crate) alerting: Alerting,
+    pub(crate) smtp: Smtp,
+    pub(crate) jobs: Jobs,
     pub(crate) log: Log,
 }
 
@@ -147,6 +151,53 @@ pub(crate) enum Registration {
     Open,
     Invite,
     Closed,
+}
+
+/// When rules are evaluated, and where notices may go.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Alerting {
+    #[serde(with = "units::duration")]
+    pub(crate) ingest_delay: Duration,
+    pub(crate) secret_key: Secret,
+    pub(crate) allow_http: bool,
+    pub(crate) allow_private_destinations: bool,
+    #[serde(with = "units::networks")]
+    pub(crate) private_networks: Vec<IpNet>,
+    #[serde(with = "units::ports")]
+    pub(crate) private_ports: Vec<RangeInclusive<u16>>,
+    pub(crate) letters_per_day: u32,
+}
+
+/// The server that takes mail. Without a host there is none.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Smtp {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) tls: SmtpTls,
+    pub(crate) user: String,
+    pub(crate) password: Secret,
+    pub(crate) from: String,
+}
+
+/// How connections to the server that takes mail are encrypted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SmtpTls {
+    Implicit,
+    Starttls,
+}
+
+/// Work in the background.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Jobs {
+    pub(crate) workers: u32,
+    #[serde(with = "units::duration")]
+    pub(crate) lease: Duration,
+    #[serde(with = "units::duration")]
+    pub(crate) poll_interval: Duration,
 }
 
 /// What the process says about itself.

@@ -126,6 +126,37 @@ pub(super) mod networks {
     }
 }
 
+pub(super) mod ports {
+    use std::ops::RangeInclusive;
+
+    use serde::{Deserializer, Serializer, de};
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<RangeInclusive<u16>>, D::Error> {
+        super::list(deserializer, "a list of ports or ranges of them, such as 8080 or 9000-9100", read)
+            .map_err(de::Error::custom)
+    }
+
+    /// A single port is a range of its own.
+    fn read(text: &str) -> Option<RangeInclusive<u16>> {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let range = first.trim().parse().ok()?..=last.trim().parse().ok()?;
+        (*range.start() > 0 && !range.is_empty()).then_some(range)
+    }
+
+    pub(crate) fn serialize<S: Serializer>(
+        value: &[RangeInclusive<u16>],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let text = |range: &RangeInclusive<u16>| match (range.start(), range.end()) {
+            (first, last) if first == last => first.to_string(),
+            (first, last) => format!("{first}-{last}"),
+        };
+        serializer.collect_seq(value.iter().map(text))
+    }
+}
+
 pub(super) mod origins {
     use serde::{Deserializer, Serializer, de};
     use url::Url;
@@ -180,10 +211,13 @@ fn list<'de, D: serde::Deserializer<'de>, T>(
     enum Written {
         Items(Vec<String>),
         Text(String),
+        // What a text of digits alone has become on its way here from the environment.
+        Number(u64),
     }
     let items = match <Written as serde::Deserialize>::deserialize(deserializer) {
         Ok(Written::Items(items)) => items,
         Ok(Written::Text(text)) if text.is_empty() => Vec::new(),
+        Ok(Written::Number(number)) => vec![number.to_string()],
         Ok(Written::Text(text)) => text.split(',').map(|item| item.trim().to_owned()).collect(),
         Err(_) => return Err(format!("must be {expected}")),
     };

@@ -16,6 +16,7 @@
 //! | `own` | deliveries about channels themselves |
 //! | `pace` | one message a second per channel of Slack |
 //! | `deliverer` | the work of a job |
+//! | `trial` | a channel, tried at once |
 
 mod decide;
 mod deliverer;
@@ -24,8 +25,10 @@ mod pace;
 mod parts;
 mod secrets;
 mod send;
+mod trial;
 
 pub use deliverer::{Deliverer, DelivererSettings, deliver_settings};
 pub use own::test_delivery;
 pub use secrets::{ChannelSecrets, UnreadableSecrets};
 pub use send::Transport;
+pub use trial::try_channel;

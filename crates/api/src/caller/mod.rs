@@ -82,6 +82,14 @@ impl Caller {
         }
     }
 
+    /// What people know the credential by.
+    pub(crate) fn name(&self) -> &str {
+        match &self.proof {
+            Proof::Key(key) => &key.stored().name,
+            Proof::Member(member) => member.user.email.as_str(),
+        }
+    }
+
     pub(crate) fn tenant_id(&self) -> TenantId {
         self.tenant.id
     }

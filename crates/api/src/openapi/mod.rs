@@ -1,5 +1,6 @@
 //! The OpenAPI document. Routes describe themselves; here they are listed, with what they have in common.
 
+pub(crate) mod alerting;
 pub(crate) mod parameters;
 pub(crate) mod responses;
 pub(crate) mod schemas;
@@ -10,6 +11,10 @@ use utoipa::{
 };
 
 use crate::routes::{
+    alerting::{
+        actions, alerts, backtest, channel_secrets, channel_test, channels, deliveries, evaluation, rules,
+        silences, stats as alerting_stats,
+    },
     auth::{
         api_keys, audit_log, audit_log_export, change_password, health as auth_health, login, logout,
         password_reset, profile, refresh, regenerate_api_key, register_tenant, register_user, rotate_api_key,
@@ -71,6 +76,37 @@ use crate::routes::{
         audit_log::audit_log,
         audit_log_export::export_audit_log,
         auth_health::health,
+        rules::create_rule,
+        rules::list_rules,
+        backtest::backtest_rule,
+        rules::get_rule,
+        rules::update_rule,
+        rules::delete_rule,
+        evaluation::test_rule,
+        evaluation::evaluate_rules,
+        alerts::list_alerts,
+        alerts::get_alert,
+        alerts::alert_timeline,
+        actions::acknowledge_alert,
+        actions::suppress_alert,
+        actions::reactivate_alert,
+        actions::resolve_alert,
+        alerting_stats::alerting_stats,
+        silences::create_silence,
+        silences::list_silences,
+        silences::get_silence,
+        silences::end_silence,
+        channels::create_channel,
+        channels::list_channels,
+        channels::get_channel,
+        channels::update_channel,
+        channels::delete_channel,
+        channel_test::test_channel,
+        channel_secrets::rotate_secret,
+        deliveries::list_deliveries,
+        deliveries::recover_deliveries,
+        deliveries::get_delivery,
+        deliveries::resend_delivery,
         root::root,
         health::health,
         health::live,
@@ -84,6 +120,7 @@ use crate::routes::{
     tags(
         (name = "ingestion", description = "Events in, and events out again"),
         (name = "auth", description = "Who somebody is, and what they may do"),
+        (name = "alerting", description = "Rules, their alerts, and who is told"),
         (name = "service", description = "The service itself"),
     ),
     modifiers(&Credentials),

@@ -19,6 +19,10 @@ const QUERY_TIMEOUT: (&str, &str) =
     ("504", "the search took longer than it may; a shorter time range or more filters help");
 const NOT_FOUND: (&str, &str) = ("404", "the tenant has no such event");
 
+const NO_OBJECT: (&str, &str) = ("404", "the tenant has no such object");
+const NAME_TAKEN: (&str, &str) = ("409", "another object of the tenant has this name");
+const WRONG_STATUS: (&str, &str) = ("409", "not possible for an object that stands where this one does");
+
 const BODY: [(&str, &str); 4] = [
     ("400", "the body can't be read as what it says it is, or two credentials differ"),
     ("408", "the body did not arrive in time"),
@@ -91,6 +95,20 @@ problems! {
     EventProblems = [&[UNAUTHENTICATED, INSUFFICIENT_SCOPE, NOT_FOUND, UNAVAILABLE]];
     /// Of one stored event that a parameter names.
     EventQueryProblems = [&[UNAUTHENTICATED, INSUFFICIENT_SCOPE, NOT_FOUND, INVALID, UNAVAILABLE]];
+    /// Of making an object.
+    WriteProblems = [&BODY, &[UNAUTHENTICATED, INSUFFICIENT_SCOPE, INVALID, UNAVAILABLE]];
+    /// Of making an object that has a name of its own.
+    NamedWriteProblems = [&BODY, &[UNAUTHENTICATED, INSUFFICIENT_SCOPE, NAME_TAKEN, INVALID, UNAVAILABLE]];
+    /// Of one object.
+    ObjectProblems = [&[UNAUTHENTICATED, INSUFFICIENT_SCOPE, NO_OBJECT, UNAVAILABLE]];
+    /// Of changing one object.
+    ChangeProblems = [&BODY, &[UNAUTHENTICATED, INSUFFICIENT_SCOPE, NO_OBJECT, INVALID, UNAVAILABLE]];
+    /// Of changing one object that has a name of its own.
+    NamedChangeProblems =
+        [&BODY, &[UNAUTHENTICATED, INSUFFICIENT_SCOPE, NO_OBJECT, NAME_TAKEN, INVALID, UNAVAILABLE]];
+    /// Of what can be done to some objects only.
+    ActionProblems =
+        [&BODY, &[UNAUTHENTICATED, INSUFFICIENT_SCOPE, NO_OBJECT, WRONG_STATUS, INVALID, UNAVAILABLE]];
 }
 
 fn problem(description: &str) -> RefOr<Response> {

@@ -9,7 +9,8 @@ use actix_web::{
     web::{Bytes, Data},
 };
 use metrics_exporter_prometheus::PrometheusBuilder;
-use pulsestream_api::{AppState, Parts, Settings, app};
+use pulsestream_alerting::Evaluator;
+use pulsestream_api::{Alerting, AppState, Parts, Settings, app};
 use pulsestream_domain::{
     Timestamp,
     api_key::{ApiKey, Restrictions, Scope, StoredKey},
@@ -20,6 +21,9 @@ use pulsestream_domain::{
 };
 use pulsestream_identity::{Identity, SecretKey, entropy::SystemEntropy};
 use pulsestream_ingestion::{Ingestion, SystemIds};
+use pulsestream_notification::{
+    Keyring, Notifier, NotifierSettings, OutboundPolicy, SealingKey, SystemResolver,
+};
 use pulsestream_rate_limit::LocalLimiter;
 use pulsestream_storage::Store;
 use pulsestream_testing::clock::FakeClock;
@@ -82,6 +86,7 @@ impl Surface {
             ids: ids.clone(),
             metrics: PrometheusBuilder::new().build_recorder().handle(),
             degraded: Arc::new(Vec::new),
+            alerting: alerting(&store, &clock),
             settings,
         };
         change(&mut parts);
@@ -201,6 +206,19 @@ impl Answer {
     pub(crate) fn ok(&self) -> Value {
         assert_eq!(self.status, StatusCode::OK, "{:?}", self.body);
         self.json()
+    }
+}
+
+fn alerting(store: &Store, clock: &Arc<FakeClock>) -> Alerting {
+    let settings = pulsestream_alerting::Settings::default();
+    let ids = Arc::new(SystemIds::default());
+    let notifier = Notifier::new(NotifierSettings::default(), Arc::new(SystemResolver), None);
+    Alerting {
+        evaluator: Arc::new(Evaluator::new(Arc::new(store.clone()), clock.clone(), ids, settings)),
+        notifier: Arc::new(notifier.expect("the defaults make sense")),
+        policy: OutboundPolicy::default(),
+        keyring: Keyring::new(SealingKey::new("test", [7; 32]).expect("an id")),
+        randomness: Arc::new(|| Ok([9; 32])),
     }
 }
 

@@ -13,6 +13,7 @@
 //! | `evaluation` | what an evaluation reads, and what it commits |
 //! | `alert`, `timeline` | one alert, what people do to it, and what happened to it |
 //! | `silence`, `channel`, `delivery` | who is told, who is not, and what came of it |
+//! | `requests` | what a client says besides rules, silences and channels |
 //! | `listing`, `change` | what a store is asked for, what it is given to keep, and what it answers |
 //! | `dispatch`, `streak` | what a worker reads to deliver, and what it records |
 //!
@@ -49,6 +50,7 @@ mod listing;
 mod names;
 mod object;
 mod observation;
+mod requests;
 mod saved_search;
 mod silence;
 mod streak;
@@ -77,6 +79,7 @@ pub use observation::{
     Example, ExampleQuery, Figures, GroupObservation, Measure, ObservationQuery, Observed, Portion,
     SeriesQuery, Span,
 };
+pub use requests::{ActionDraft, BacktestDraft, BacktestRule, RecoveryDraft};
 pub use saved_search::SavedSearch;
 pub use silence::{Matcher, Silence, SilenceDraft};
 pub use streak::FailureStreak;

@@ -82,6 +82,8 @@ reasons! {
     BadDuration = "bad_duration", "must be whole seconds, or a number with s, m, h or d behind it";
     BadRecipient = "bad_recipient", "must be one e-mail address";
     BadWebhookUrl = "bad_webhook_url", "must be an http or https address with a host and without a password";
+    BlockedAddress = "blocked_address", "is not an address that notices may go to";
+    BlockedPort = "blocked_port", "has a port that notices may not go to";
     ControlCharacter = "control_character", "must not hold control characters";
     UnknownPlaceholder = "unknown_placeholder", "names a placeholder that does not exist";
     NotAllowed = "not_allowed", "is not allowed with this credential";

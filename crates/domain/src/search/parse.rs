@@ -71,6 +71,17 @@ impl Parameters {
     pub fn into_names(self) -> impl Iterator<Item = String> {
         self.0.into_iter().map(|(name, _)| name)
     }
+
+    /// Makes sure that everything was taken.
+    ///
+    /// # Errors
+    /// A parameter that is not known, for each that is left.
+    pub fn close(self) -> Result<(), Vec<FieldError>> {
+        let unknown =
+            |(name, _): &(String, String)| FieldError::new(format!("/{name}"), Reason::UnknownField);
+        let errors: Vec<FieldError> = self.0.iter().map(unknown).collect();
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
 }
 
 /// Parses a whole query for a tenant.
