@@ -7,7 +7,7 @@
 //!                 alerts                                                                deliveries, and the job
 //! ```
 //!
-//! [`evaluate`] is pure: the same rule, alerts, figures and time give the same [`Transition`]. [`Evaluator`]
+//! [`evaluate()`] is pure: the same rule, alerts, figures and time give the same [`Transition`]. [`Evaluator`]
 //! does the reading and writing around it, against an [`AlertStore`]. All that one evaluation changes is one
 //! transaction together with the settlement of its job, so a worker that dies anywhere has either done it or
 //! not begun.

@@ -120,7 +120,7 @@ impl Committer {
                 .for_each(|(&slot, event)| group.fates[slot] = Fate::Stored(event.received_at));
             let store = Arc::clone(&self.store);
             tokio::spawn(async move { store.append(&events).await });
-            return;
+            return Vec::new();
         }
         metrics::histogram!("ingest_group_events").record(events.len() as f64);
         let mut ranges: Vec<Range<usize>> =
