@@ -54,10 +54,10 @@ fn events(groups: &Groups, tenant_id: TenantId, query: &ObservationQuery) -> Sel
         .take()
 }
 
-/// For a percentile, each event's rank by its number and how many numbers there are, in its group and time.
+/// For a percentile where the database has none, each event's rank by its number and how many numbers there are, in its group and time.
 /// Events without a number come last, so that ranks count only those with one.
 fn ranked(events: SelectStatement, groups: &Groups, query: &ObservationQuery) -> SelectStatement {
-    if percent(query.measure.as_ref()).is_none() {
+    if groups.has_percentiles() || percent(query.measure.as_ref()).is_none() {
         return events;
     }
     let partition = groups.partition(&["is_in_window"]);
@@ -90,7 +90,7 @@ fn figures(events: SelectStatement, groups: &Groups, query: &ObservationQuery) -
         };
         for (figure, expression) in [
             ("count", format!("count({})", those("", "1"))),
-            ("measured", measured(query.measure.as_ref(), &those)),
+            ("measured", measured(groups, query.measure.as_ref(), &those)),
             ("latest", format!("max({})", those("", "occurred_at"))),
         ] {
             select.expr_as(Expr::cust(expression), Alias::new(format!("{time}_{figure}")));
@@ -107,13 +107,17 @@ fn figures(events: SelectStatement, groups: &Groups, query: &ObservationQuery) -
 }
 
 /// The nearest rank of a percentile of n numbers is n × percent / 100, rounded up.
-fn measured(measure: Option<&Measure>, those: &dyn Fn(&str, &str) -> String) -> String {
+fn measured(groups: &Groups, measure: Option<&Measure>, those: &dyn Fn(&str, &str) -> String) -> String {
     match measure {
         None => "CAST(NULL AS double precision)".to_owned(),
         Some(Measure::Errors | Measure::Matching(_)) => {
             format!("CAST(count({}) AS double precision)", those("", "number"))
         }
         Some(Measure::Aggregate { aggregate, .. }) => match (aggregate, aggregate.percent()) {
+            (_, Some(percent)) if groups.has_percentiles() => {
+                let numbers = those("", "number");
+                format!("percentile_disc({percent} / 100.0) WITHIN GROUP (ORDER BY {numbers})")
+            }
             (_, Some(percent)) => {
                 let is_it = format!(" AND rank = (numbers * {percent} + 99) / 100");
                 format!("max({})", those(&is_it, "number"))

@@ -35,7 +35,7 @@ fn query(group_by: &[&str], measure: Option<Measure>) -> ObservationQuery {
 }
 
 fn filter(name: &str, value: &str) -> Filter {
-    parse_filter(Parameters::new([(name.to_owned(), value.to_owned())].into_iter())).unwrap()
+    parse_filter(Parameters::new([(name.to_owned(), value.to_owned())])).unwrap()
 }
 
 async fn odd_keys_and_words_are_counted_as_the_domain_counts_them(fresh: &Fresh) {

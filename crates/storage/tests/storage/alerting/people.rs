@@ -50,9 +50,10 @@ async fn a_tenant_has_only_so_many_rules_and_sees_only_its_own(fresh: &Fresh) {
     let all = fresh.store.rules(TENANT, &RULES).await.unwrap();
     assert_eq!((all.items, all.total), (vec![idle, active.clone()], 2));
     let only_active = RuleQuery { active_only: true, ..RULES };
-    assert_eq!(fresh.store.rules(TENANT, &only_active).await.unwrap().items, [active.clone()]);
+    let expected = std::slice::from_ref(&active);
+    assert_eq!(fresh.store.rules(TENANT, &only_active).await.unwrap().items, expected);
     let second = RuleQuery { limit: 1, offset: 1, ..RULES };
-    assert_eq!(fresh.store.rules(TENANT, &second).await.unwrap().items, [active.clone()]);
+    assert_eq!(fresh.store.rules(TENANT, &second).await.unwrap().items, expected);
     assert_eq!(fresh.store.rule(OTHER, active.id).await.unwrap(), None);
 }
 
