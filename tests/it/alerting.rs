@@ -88,20 +88,20 @@ async fn every_route_answers(combination: Combination) {
     let channel = post(
         &tenant,
         "/channels",
-        &json!({"name": "log", "type": "webhook", "url": "https://hooks.example.com/x"}),
+        &json!({"name": "on-call", "type": "webhook", "url": "https://hooks.example.com/x"}),
     )
     .await;
     let channel_id = text(&channel["channel"]["id"]).to_owned();
     assert!(text(&channel["channel"]["secret"]).starts_with("whsec_"), "{channel}");
     let shown = get(&tenant, &format!("/channels/{channel_id}")).await;
     assert_eq!(shown["channel"]["secret"], Value::Null, "a secret is shown once");
-    let logged = json!({"name": "log", "type": "log"});
+    let logged = json!({"name": "on-call", "type": "log"});
     put(&tenant, &format!("/channels/{channel_id}"), &logged).await;
     let tested = post(&tenant, &format!("/channels/{channel_id}/test"), &json!({})).await;
     assert_eq!((&tested["success"], &tested["outcome"]), (&json!(true), &json!("delivered")), "{tested}");
     assert_eq!(get(&tenant, "/channels").await["total_count"], 1);
 
-    let made = post(&tenant, "/rules", &rule(&json!({"notification_channels": ["log"]}))).await;
+    let made = post(&tenant, "/rules", &rule(&json!({"notification_channels": ["on-call"]}))).await;
     let rule_id = text(&made["rule_id"]).to_owned();
     let rule_path = format!("/rules/{rule_id}");
     assert_eq!(made["rule"]["time_window"], "5m", "{made}");
