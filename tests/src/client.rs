@@ -45,7 +45,7 @@ impl Client {
 
     /// The same client of another address.
     pub fn at(&self, base: &str) -> Self {
-        Self { base: base.to_owned(), key: self.key.clone() }
+        Self { base: base.to_owned(), ..self.clone() }
     }
 
     /// A request with the credential on it. `path` starts with `/` and may have a query.
