@@ -20,7 +20,10 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("storage", &["domain", "migration", "sabotage"]),
     ("alerting", &["domain", "jobs", "notification"]),
     ("ingestion", &["domain", "rate-limit", "sabotage"]),
-    ("api", &["alerting", "domain", "identity", "ingestion", "notification", "rate-limit", "sabotage", "storage"]),
+    (
+        "api",
+        &["alerting", "domain", "identity", "ingestion", "notification", "rate-limit", "sabotage", "storage"],
+    ),
     (
         "server",
         &[

@@ -31,8 +31,8 @@ pub mod process;
 pub mod sandbox;
 pub mod shared;
 pub mod tenant;
-pub mod torture;
 pub mod token;
+pub mod torture;
 pub mod trials;
 
 pub use answer::Answer;

@@ -16,8 +16,7 @@ use pulsestream_rate_limit::{Limiter, LocalLimiter, RedisLimiter};
 use pulsestream_storage::Store;
 
 use crate::{
-    alerting,
-    first_start,
+    alerting, first_start,
     secret_key::secret_key,
     settings::{Database, Redis, Settings},
     tenancy,

@@ -91,7 +91,18 @@ pub struct AppState {
 impl AppState {
     /// Puts the surface together. Starts nothing.
     pub fn new(parts: Parts) -> Self {
-        let Parts { ingestion, store, identity, cursor_key, clock, ids, metrics, degraded, alerting, settings } = parts;
+        let Parts {
+            ingestion,
+            store,
+            identity,
+            cursor_key,
+            clock,
+            ids,
+            metrics,
+            degraded,
+            alerting,
+            settings,
+        } = parts;
         Self {
             callers: Callers::new(store.clone(), settings.key_cache_life),
             members: Members::new(store.clone(), settings.key_cache_life),

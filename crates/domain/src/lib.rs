@@ -20,8 +20,8 @@
 pub mod alerting;
 pub mod api_key;
 pub mod event;
-pub mod job;
 pub mod identity;
+pub mod job;
 pub mod ports;
 pub mod search;
 pub mod tenant;

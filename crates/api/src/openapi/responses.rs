@@ -80,7 +80,7 @@ problems! {
         ],
     ];
     /// Of changing people and keys.
-    ChangeProblems = [
+    AccountChangeProblems = [
         &BODY,
         &[
             UNAUTHENTICATED,

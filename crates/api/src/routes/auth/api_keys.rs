@@ -228,7 +228,7 @@ fn restrictions(fields: &mut Fields) -> Restrictions {
     params(requests::KeyPath),
     responses(
         (status = 200, description = "it is revoked", body = AuthDone),
-        openapi::responses::ChangeProblems,
+        openapi::responses::AccountChangeProblems,
     ),
     security(("api_key" = []), ("bearer" = [])),
 )]

@@ -42,7 +42,7 @@ pub(crate) struct NewUserAnswer {
     request_body(content = requests::NewUserBody, content_type = "application/json"),
     responses(
         (status = 200, description = "the user", body = NewUserAnswer),
-        openapi::responses::ChangeProblems,
+        openapi::responses::AccountChangeProblems,
     ),
     security(("api_key" = []), ("bearer" = [])),
 )]

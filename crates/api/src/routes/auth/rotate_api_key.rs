@@ -34,7 +34,7 @@ const MAX_GRACE_SECONDS: u32 = 2_592_000;
     request_body(content = Option<requests::RotateApiKeyBody>, content_type = "application/json"),
     responses(
         (status = 200, description = "the new key, in the clear this once", body = NewApiKeyAnswer),
-        openapi::responses::ChangeProblems,
+        openapi::responses::AccountChangeProblems,
     ),
     security(("api_key" = []), ("bearer" = [])),
 )]

@@ -73,7 +73,7 @@ pub(crate) async fn list_users(
     request_body(content = requests::UserBody, content_type = "application/json"),
     responses(
         (status = 200, description = "the user as changed", body = UserJson),
-        openapi::responses::ChangeProblems,
+        openapi::responses::AccountChangeProblems,
     ),
     security(("api_key" = []), ("bearer" = [])),
 )]
