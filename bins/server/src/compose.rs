@@ -123,7 +123,7 @@ pub(crate) async fn service(
     let cursor_key = store.cursor_key(entropy).await.context("reading the secret of cursors")?;
     let mut api = settings.api();
     if api.public_url.is_empty() {
-        api.public_url = first_start::base_url(address);
+        api.public_url = first_start::base_url(settings.tls.scheme(), address);
     }
     let alerting = alerting::parts(settings, &store)?;
     let state = AppState::new(Parts {

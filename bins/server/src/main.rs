@@ -23,7 +23,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     // Requests are worked by actix's threads, one per core. What is left for these is committing groups and
-    // work in the background; more of them only wake each other: a tenth of the server's time per single event.
+    // work in the background; more of them mostly wake each other (docs/performance.md).
     let threads = available_parallelism().map_or(1, |cores| cores.get().div_ceil(2));
     match tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build() {
         Ok(runtime) => runtime.block_on(run()),

@@ -61,6 +61,7 @@ impl Queue {
         self.sender.try_send(waiting).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(waiting) | mpsc::error::TrySendError::Closed(waiting) => waiting,
         })?;
+        // Those in the group that is being gathered are not counted: it may go a little later than it could.
         if self.depth() >= COMPANY {
             self.committing.changed.notify_one();
         }

@@ -13,6 +13,7 @@ use std::time::Instant;
 use pulsestream_domain::{
     Timestamp,
     alerting::{Aggregate, Measure, NumberField, ObservationQuery, Span},
+    identity::Origin,
     ports::AlertStore as _,
     search::Filter,
 };
@@ -39,7 +40,7 @@ async fn main() -> anyhow::Result<()> {
     let store = Store::connect(&Settings::new(database.url())).await?;
     store.migrate().await?;
     let tenant = builders::tenant(1);
-    store.create_tenant(&tenant, None).await?;
+    store.create_tenant(&tenant, None, &Origin::operator(uuid::Uuid::from_u128(1), NOW)).await?;
     let mut rules = Vec::new();
     for number in 1..=RULES {
         let rule = builders::rule(tenant.id, number, json!({}));

@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     /// What, such as key.created
     #[arg(long, value_parser = parse_action)]
     action: Option<AuditAction>,
-    /// To what: user:<id>, key:<id>, session:<id> or tenant:<id>
+    /// To what: `user:ID`, `key:ID`, `session:ID` or `tenant:ID`
     #[arg(long)]
     target: Option<String>,
     /// At most so many, from the newest on

@@ -224,7 +224,7 @@ async fn reset_password(
     let made = store.create_password_reset(tenant.id, user.id, &digest, expires_at, &origin).await;
     made.context("making the token")?;
     let base = match settings.auth.public_url.trim_end_matches('/') {
-        "" => first_start::base_url(settings.server.bind),
+        "" => first_start::base_url(settings.tls.scheme(), settings.server.bind),
         url => url.to_owned(),
     };
     let link = format!("{base}/reset-password#{}", token.reveal());

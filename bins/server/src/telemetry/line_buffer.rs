@@ -1,8 +1,8 @@
 //! Log lines on their way out.
 //!
-//! A line per request, each with a write of its own, was a tenth of the work of storing single events; handing
-//! each to a waiting thread was hardly less, because that thread had to be woken for it. So lines gather here,
-//! and a thread of its own writes out what there is, at most twenty times a second.
+//! A line per request, each with a write of its own, shows in the rate of single events, and a thread that waits for
+//! lines has to be woken for each. So lines gather here, and a thread of its own writes out what there is, twenty times
+//! a second, or sooner when there is much.
 
 use std::{
     io::{self, Write},

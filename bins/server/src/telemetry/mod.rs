@@ -5,12 +5,12 @@ mod line_buffer;
 
 use std::{io::IsTerminal, panic, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::{
     Layer,
-    filter::{ParseError, Targets},
+    filter::Targets,
     fmt::{self, format::JsonFields},
     layer::SubscriberExt,
     util::SubscriberInitExt,
@@ -24,8 +24,14 @@ pub(crate) use line_buffer::LogGuard;
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Reads a filter such as `info,pulsestream_api=debug`.
-pub(crate) fn filter(text: &str) -> Result<Targets, ParseError> {
-    text.parse()
+///
+/// # Errors
+/// When a level is not known, or a module or a level is empty.
+pub(crate) fn filter(text: &str) -> Result<Targets> {
+    // The parser takes `=` for something.
+    let is_whole = text.split(',').flat_map(|part| part.split('=')).all(|side| !side.trim().is_empty());
+    ensure!(is_whole, "a module or a level is empty");
+    Ok(text.parse()?)
 }
 
 /// Starts logging to standard error, which leaves standard output to what was asked for.

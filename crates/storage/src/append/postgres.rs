@@ -50,7 +50,7 @@ CROSS JOIN LATERAL (
 ) AS winner";
 
 /// How often to insert again what met a row that was deleted before it could be read.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 10;
 /// How often to repeat a statement that another one was in the way of.
 const REPEATS: u32 = 3;
 

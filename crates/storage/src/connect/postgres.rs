@@ -54,7 +54,7 @@ pub(crate) async fn open(settings: &Settings) -> Result<(Connections, Postgres),
         lookups,
         deadline: settings.query_timeout + SILENCE,
     };
-    // Inserts and look-ups by key have one good plan; making it anew for each group was a tenth of their cost.
+    // Inserts and look-ups by key have one good plan; making it anew for each group was a tenth of what an event cost here.
     let ingest_options =
         limited(&options, settings.ingest_timeout).options([("plan_cache_mode", "force_generic_plan")]);
     #[cfg(feature = "sabotage")]
