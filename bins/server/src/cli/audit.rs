@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
     /// Not after this time
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     until: Option<Timestamp>,
-    /// By whom: user:<id>, key:<id>, operator or anonymous
+    /// By whom: `user:ID`, `key:ID`, `operator` or `anonymous`
     #[arg(long)]
     actor: Option<Actor>,
     /// What, such as key.created
