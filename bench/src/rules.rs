@@ -44,7 +44,7 @@ INSERT INTO events (
     tenant_id, id, external_id, content_hash, event_type, severity, service, endpoint, method, environment,
     status_code, duration_ms, occurred_at, received_at, document, terms, processing_status)
 SELECT ($1::uuid[])[1 + n % cardinality($1)], gen_random_uuid(), n::text, '\\x00000000000000000000000000000000', 'api_call',
-    (ARRAY['info', 'info', 'info', 'info', 'low', 'low', 'medium', 'medium', 'high', 'critical'])[1 + hash % 10],
+    (ARRAY['info', 'info', 'info', 'info', 'info', 'info', 'warning', 'warning', 'error', 'critical'])[1 + hash % 10],
     'service-' || n / cardinality($1) % 20,
     '/endpoint/' || hash / 10 % 30, (ARRAY['GET', 'GET', 'GET', 'POST'])[1 + hash / 300 % 4],
     'production', (ARRAY[200, 200, 200, 200, 200, 200, 201, 404, 404, 500])[1 + hash / 1200 % 10],
@@ -210,7 +210,7 @@ async fn fill(case: &Case, url: &str) -> Result<()> {
 /// The rule with this number: as many of each condition, each for one of 20 services and something else. Seven
 /// of ten look at five minutes, the others at one, fifteen and sixty.
 fn definition(number: u128) -> Value {
-    let severity = ["medium", "high", "critical"][(number / 20 % 3) as usize];
+    let severity = ["warning", "error", "critical"][(number / 20 % 3) as usize];
     let (condition, members) = match number % 10 {
         0 => (json!({"type": "count", "min_count": 100}), json!({"severity": severity})),
         1 => (

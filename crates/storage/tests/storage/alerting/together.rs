@@ -93,7 +93,7 @@ fn windows_look_alike_to_all_who_ask_at_once() {
     let fresh = runtime.block_on(async { [Fresh::sqlite().await, Fresh::postgres().await] });
     let (case, groups) = (Cell::new(0_u128), Cell::new(0));
 
-    TestRunner::new(Config { cases: 32, ..Config::default() })
+    TestRunner::new(Config { cases: 16, ..Config::default() })
         .run(&(vec(some_event(), 0..40), vec(some_question(), 12..32)), |(events, questions)| {
             case.set(case.get() + 1);
             let tenant_id = TenantId(Uuid::from_u128(TENANT.0.as_u128() ^ (case.get() << 64)));
@@ -108,7 +108,7 @@ fn windows_look_alike_to_all_who_ask_at_once() {
         })
         .unwrap();
 
-    assert!(groups.get() > 1_000, "only {} groups were seen: this says little", groups.get());
+    assert!(groups.get() > 500, "only {} groups were seen: this says little", groups.get());
 }
 
 async fn states_are_those_of_each_rule_and_instant(fresh: &Fresh) {
