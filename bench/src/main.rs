@@ -9,6 +9,7 @@
 //! | `pair` | a yardstick and the product, back to back; medians |
 //! | `stage` | servers and files, and how one run of each thing goes |
 //! | `product`, `yardstick` | what is measured |
+//! | `rules` | what it costs to evaluate rules, which is compared with nothing |
 //! | `load`, `sample` | what is sent |
 //! | `measurement`, `cpu` | what is read off |
 //! | `report`, `environment` | what is told |
@@ -24,6 +25,7 @@ mod postgres;
 mod process;
 mod product;
 mod report;
+mod rules;
 mod runtime;
 mod sample;
 mod schema;
@@ -54,7 +56,8 @@ fn main() -> Result<()> {
     let server = options.server.as_deref().context("--server has to name the product's binary")?;
     let mut stage = Stage::prepare(server, options.duration())?;
     let results = measure(&mut stage, &options)?;
-    let report = report::write(&results, &Environment::of(&stage)?, &options);
+    let rules = evaluate(&stage, &options)?;
+    let report = report::write(&results, &rules, &Environment::of(&stage)?, &options);
     match &options.report {
         Some(path) if options.is_full() => {
             fs::write(path, report).with_context(|| format!("writing {}", path.display()))?;
@@ -77,6 +80,16 @@ fn measure(stage: &mut Stage, options: &Options) -> Result<Vec<Results>> {
             println!("{}", report::progress(results.case, &pair));
             results.pairs.push(pair);
         }
+    }
+    Ok(all)
+}
+
+fn evaluate(stage: &Stage, options: &Options) -> Result<Vec<rules::Results>> {
+    let mut all = Vec::new();
+    for case in options.rules() {
+        let results = stage.rules(case, options.pairs()).with_context(|| format!("in case {}", case.name))?;
+        println!("{}", report::progress_of_rules(&results));
+        all.push(results);
     }
     Ok(all)
 }

@@ -4,7 +4,10 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Parser;
 
-use crate::case::{CASES, Case};
+use crate::{
+    case::{CASES, Case},
+    rules,
+};
 
 /// Measure the product and yardsticks side by side.
 #[derive(Parser, Debug)]
@@ -13,7 +16,7 @@ pub(crate) struct Options {
     /// One pair of 2 s per case: for trying things, not for figures
     #[arg(long, conflicts_with_all = ["pairs", "seconds"])]
     quick: bool,
-    /// Pairs per case that nobody disturbed
+    /// Pairs per case that nobody disturbed, and ticks per case of rules
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     pairs: u32,
     /// Length of each measurement, in seconds
@@ -51,9 +54,16 @@ impl Options {
 
     /// The cases asked for.
     pub(crate) fn cases(&self) -> Vec<&'static Case> {
-        let is_asked_for =
-            |case: &&Case| self.only.is_empty() || self.only.iter().any(|name| name == case.name);
-        CASES.iter().filter(is_asked_for).collect()
+        CASES.iter().filter(|case| self.asks_for(case.name)).collect()
+    }
+
+    /// The cases of rules asked for.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &'static rules::Case> {
+        rules::CASES.iter().filter(|case| self.asks_for(case.name))
+    }
+
+    fn asks_for(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == name)
     }
 
     /// Whether the outcome may stand as the project's figures: all cases, enough pairs, long enough.
@@ -73,7 +83,7 @@ impl Options {
 }
 
 fn case_names() -> Vec<&'static str> {
-    CASES.iter().map(|case| case.name).collect()
+    CASES.iter().map(|case| case.name).chain(rules::CASES.iter().map(|case| case.name)).collect()
 }
 
 #[cfg(test)]
@@ -89,6 +99,8 @@ mod tests {
             assert!(!options(short).is_full(), "{short}");
         }
         assert_eq!(options("--only batches-100").cases().len(), 1);
+        let rules = options("--only rules-1-tenant");
+        assert_eq!((rules.cases().len(), rules.rules().count()), (0, 1));
         assert_eq!(options("--quick --only batches-100").command(), "just bench --quick --only batches-100");
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     measurement::{Measurement, Tally, Watched},
     postgres::Postgres,
     product::Product,
+    rules,
     sample::{Sample, samples},
     schema::migrate,
     yardstick::{copy, parse_only, pgbench, sqlite},
@@ -93,6 +94,14 @@ impl Stage {
             Yardstick::ParseOnly => self.parse_only(load),
             Yardstick::SqliteRows => self.sqlite_rows(),
         }
+    }
+
+    /// Measures what it costs to evaluate rules, for so many ticks.
+    ///
+    /// # Errors
+    /// When it fails, or a rule is not evaluated at a tick.
+    pub(crate) fn rules(&self, case: &'static rules::Case, ticks: usize) -> Result<rules::Results> {
+        rules::run(case, &self.postgres, &self.binary, self.directory.path(), ticks)
     }
 
     fn product_on_postgres(&mut self, with_redis: bool, load: Load) -> Result<Measurement> {

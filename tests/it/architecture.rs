@@ -43,7 +43,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("example-embed", &["domain", "ingestion", "rate-limit", "storage"]),
     ("testing", &["domain"]),
     ("tests", &["sabotage", "testing"]),
-    ("bench", &["domain", "ingestion", "migration", "rate-limit", "storage", "testing"]),
+    ("bench", &["alerting", "domain", "ingestion", "migration", "rate-limit", "storage", "testing"]),
 ];
 /// What tests alone may use beside: the queue is a promise that only a real database can be held to.
 const ARROWS_OF_TESTS: [(&str, &str); 1] = [("jobs", "storage")];

@@ -20,7 +20,10 @@ use crate::{
 
 /// How long jobs that run when the server ends may go on.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// Notices under way at a time for each rule that is evaluated at a time: they wait for others, rules compute.
+/// Rules under way at a time for each worker. The store answers rules of one tenant together, so that many
+/// cost little more than one, and lets only a few questions work at a time.
+const RULES_PER_WORKER: u32 = 500;
+/// Notices under way at a time for each worker.
 const NOTICES_PER_WORKER: u32 = 4;
 
 /// What works on rules and notices, for requests and in the background.
@@ -60,7 +63,7 @@ pub(crate) fn start(settings: &Settings, store: &Store, alerting: &Alerting) -> 
         entropy.clone(),
         settings.deliverer(),
     );
-    let evaluating = KindSettings { concurrency: jobs.workers, ..job_settings() };
+    let evaluating = KindSettings { concurrency: jobs.workers * RULES_PER_WORKER, ..job_settings() };
     let delivering = KindSettings { concurrency: jobs.workers * NOTICES_PER_WORKER, ..deliver_settings() };
     let handlers: [(Arc<dyn Handler>, KindSettings); 2] =
         [(Arc::clone(&alerting.evaluator) as _, evaluating), (Arc::new(deliverer), delivering)];

@@ -56,6 +56,7 @@ mod events;
 mod identity;
 mod jobs;
 mod keys;
+mod lists;
 mod open;
 mod row;
 mod search;

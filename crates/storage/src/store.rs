@@ -10,6 +10,7 @@ use sea_orm::{
 use tokio::{sync::Notify, time::timeout};
 
 use crate::{
+    alerting::Evaluations,
     append::Appender,
     connect::{Connections, open_postgres, open_sqlite},
     error::{Fault, fault},
@@ -24,6 +25,7 @@ pub struct Store {
     pub(crate) appender: Appender,
     /// Told when this process has enqueued a job.
     pub(crate) jobs_enqueued: Arc<Notify>,
+    pub(crate) evaluations: Arc<Evaluations>,
 }
 
 /// Which kind of database a store is.
@@ -66,7 +68,7 @@ impl Store {
     }
 
     fn of(connections: Connections, appender: Appender) -> Self {
-        Self { connections, appender, jobs_enqueued: Arc::default() }
+        Self { connections, appender, jobs_enqueued: Arc::default(), evaluations: Arc::default() }
     }
 
     /// Which kind of database it is.

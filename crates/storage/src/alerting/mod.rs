@@ -7,8 +7,10 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | `gather` | what many evaluations ask at once, answered together |
 //! | `load`, `commit` | what an evaluation reads, and what it changes |
 //! | `groups`, `observe`, `examples`, `series` | looking at windows of events |
+//! | `share`, `glance` | reading events once for the windows of many rules |
 //! | `rules`, `ending` | rules, and what becomes of their alerts when they end |
 //! | `alerts`, `timeline` | alerts as people see and change them, and their history |
 //! | `channels`, `silences` | who is told, and when nobody is |
@@ -21,6 +23,8 @@ mod deliveries;
 mod dispatch;
 mod ending;
 mod examples;
+mod gather;
+mod glance;
 mod groups;
 mod load;
 mod observe;
@@ -28,6 +32,7 @@ mod outgoing;
 mod rows;
 mod rules;
 mod series;
+mod share;
 mod silences;
 mod timeline;
 
@@ -43,6 +48,9 @@ use pulsestream_domain::{
     tenant::TenantId,
 };
 
+pub(crate) use gather::Evaluations;
+
+use self::load::StateQuestion;
 use crate::Store;
 
 /// At most so many rows go into one statement: SQLite binds 32,766 values, and no row here has more than 30.
@@ -56,7 +64,7 @@ impl AlertStore for Store {
         rule_id: RuleId,
         at: Timestamp,
     ) -> Result<Option<RuleState>, StoreError> {
-        self.rule_state(tenant_id, rule_id, at).await
+        self.ask_together(tenant_id, StateQuestion { rule_id, at }).await
     }
 
     async fn active_rules(&self, tenant_id: TenantId) -> Result<Vec<RuleId>, StoreError> {
@@ -64,10 +72,11 @@ impl AlertStore for Store {
     }
 
     async fn observe(&self, tenant_id: TenantId, query: &ObservationQuery) -> Result<Observed, StoreError> {
-        self.observe_window(tenant_id, query).await
+        self.ask_together(tenant_id, query.clone()).await
     }
 
     async fn examples(&self, tenant_id: TenantId, query: &ExampleQuery) -> Result<Vec<Example>, StoreError> {
+        let _turn = self.evaluations.turn().await;
         self.examples_of_group(tenant_id, query).await
     }
 
@@ -76,6 +85,7 @@ impl AlertStore for Store {
     }
 
     async fn commit(&self, evaluation: &Evaluation, now: Timestamp) -> Result<Committed, StoreError> {
+        let _turn = self.evaluations.turn().await;
         self.commit_evaluation(evaluation, now).await
     }
 }

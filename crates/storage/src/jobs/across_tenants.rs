@@ -9,8 +9,8 @@ use pulsestream_domain::{
 use sea_orm::{ConnectionTrait as _, DbErr, FromQueryResult, QueryResult};
 use serde_json::json;
 
-use super::{lists::hex, read::leased};
-use crate::{Database, Store, entity::jobs::Model, error::UnreadableRow, row};
+use super::read::leased;
+use crate::{Database, Store, entity::jobs::Model, error::UnreadableRow, lists::hex, row};
 
 /// What can be claimed, in the order it is: who has it, and since when it waits. The conditions have to imply
 /// those of the indexes.

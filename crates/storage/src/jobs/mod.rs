@@ -12,7 +12,6 @@ mod across_tenants;
 mod dead;
 mod insert;
 mod keyed;
-mod lists;
 mod read;
 mod settle;
 

@@ -4,6 +4,7 @@ mod contract;
 mod delivering;
 mod observing;
 mod people;
+mod together;
 
 use pulsestream_domain::{
     Timestamp,
