@@ -20,9 +20,6 @@ use crate::{
 /// Events in a request: enough to make the server work more than its clients.
 const BATCH: usize = 20;
 const CLOSED_LOOP_CLIENTS: usize = 32;
-/// In step with what this machine can take in a debug build: the caps are numbers of requests, and how long these
-/// take nobody but the operator knows.
-const SETTINGS: [(&str, &str); 1] = [("server.max_requests_in_flight", "96")];
 const REFUSAL: Duration = Duration::from_secs(1);
 const RECOVERY: Duration = Duration::from_secs(10);
 /// Room for what the settings let in, and a debug build.
@@ -30,11 +27,8 @@ const MEMORY: u64 = 256 * 1024 * 1024;
 
 pub(super) async fn run(wish: Wish) -> Report {
     let mut report = Report::default();
-    let mut builder = App::builder(Combination::SQLITE);
-    for (path, value) in SETTINGS {
-        builder = builder.set(path, value);
-    }
-    let app = builder.start().await;
+    // With the caps that it has by default: they are numbers of requests, and what counts is how long these wait.
+    let app = App::start(Combination::SQLITE).await;
     let tenant = app.unlimited_tenant().await;
     let way = tenant.client.clone();
     closed_loop(&way, Duration::from_secs(2)).await;
