@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    net::SocketAddr,
     time::{Duration, Instant},
 };
 
@@ -24,8 +25,9 @@ use crate::{
     unique,
 };
 
-const READERS: usize = 200;
-/// As many exports at a time as there are readers, so that none is refused for want of a place.
+/// How long after the one before each comes: what they ask for takes the machine a while.
+const APART: Duration = Duration::from_millis(100);
+/// As many exports at a time as there may be readers, so that none is refused for want of a place.
 const SETTINGS: [(&str, &str); 1] = [("server.max_exports", "200")];
 /// More than the sockets of both sides hold.
 const EVENTS: usize = 600;
@@ -35,8 +37,9 @@ const CLOSED: Duration = Duration::from_secs(30);
 /// A page of an export for each reader.
 const MEMORY_PER_READER: u64 = 4 * 1024 * 1024;
 
-pub(super) async fn run(_: Wish) -> Report {
+pub(super) async fn run(wish: Wish) -> Report {
     let mut report = Report::default();
+    let crowd = wish.pick(50, 200);
     let mut builder = App::builder(Combination::SQLITE);
     for (path, value) in SETTINGS {
         builder = builder.set(path, value);
@@ -47,38 +50,46 @@ pub(super) async fn run(_: Wish) -> Report {
     let alone = good_client(&tenant, Duration::from_secs(2)).await;
     let (memory, files) = (app.rss_bytes(), open_files(&app));
 
-    let readers = join_all((0..READERS).map(|_| stalled_reader(&app, &tenant)));
-    let (readers, (beside, peak)) = tokio::join!(readers, async {
-        let (mut beside, mut peak, until) = (Timing::default(), 0, Instant::now() + CLOSED);
-        while Instant::now() < until {
-            beside.extend(&good_client(&tenant, Duration::from_secs(1)).await);
-            peak = peak.max(app.rss_bytes());
+    let (address, key) = (app.address(), tenant.key.clone());
+    let readers = tokio::spawn(join_all((0..crowd).map(move |number| {
+        let key = key.clone();
+        async move {
+            sleep(APART * number).await;
+            stalled_reader(address, &key).await
         }
-        (beside, peak)
-    });
+    })));
+    let (mut beside, mut peak) = (Good::default(), 0);
+    while !readers.is_finished() {
+        beside.add(good_client(&tenant, Duration::from_secs(1)).await);
+        peak = peak.max(app.rss_bytes());
+    }
+    let readers = readers.await.expect("a reader never panics");
     let begun = readers.iter().filter(|reader| reader.is_some()).count();
     // Whatever was held for them is given back as soon as the server notices.
     let left = settled(&app, files).await;
     let export = tenant.get("/api/v1/ingestion/events/export?limit=1").await.status;
 
-    report.figure("exports that nobody read", format!("{begun} of {READERS}"));
+    report.figure("exports that nobody read", format!("{begun} of {crowd}"));
     report.figure(
         "p99 of others, before and beside them",
-        format!("{} and {}", seconds(alone.quantile(0.99)), seconds(beside.quantile(0.99))),
+        format!("{} and {}", seconds(alone.timing.quantile(0.99)), seconds(beside.timing.quantile(0.99))),
     );
     report.figure(
         "memory, before and at most",
         format!("{} MiB, {} MiB", memory / 1024 / 1024, peak / 1024 / 1024),
     );
     report.figure("files open, before and after", format!("{files}, {left}"));
-    report.expect(begun == READERS, || format!("only {begun} of {READERS} exports began"));
+    report.expect(begun == readers.len(), || format!("only {begun} of {crowd} exports began"));
+    report.expect(alone.refused + beside.refused == 0, || {
+        format!("others were refused {} times", alone.refused + beside.refused)
+    });
     report.expect(left <= files + 2, || format!("{left} files are open, and {files} were before"));
     report.expect(export == 200, || format!("a new export says {export}"));
-    report.expect(peak <= memory + READERS as u64 * MEMORY_PER_READER, || {
+    report.expect(peak <= memory + u64::from(crowd) * MEMORY_PER_READER, || {
         format!("memory grew from {memory} to {peak} bytes")
     });
-    report.expect(beside.quantile(0.99) < Duration::from_secs(1), || {
-        format!("others waited {:?}", beside.quantile(0.99))
+    report.expect(beside.timing.quantile(0.99) < Duration::from_secs(1), || {
+        format!("others waited {:?}", beside.timing.quantile(0.99))
     });
     report
 }
@@ -94,15 +105,13 @@ async fn fill(tenant: &Tenant) {
 }
 
 /// Asks for everything, reads the first bytes, and then stands still. `None` when it was not answered with an export.
-async fn stalled_reader(app: &App, tenant: &Tenant) -> Option<()> {
+async fn stalled_reader(address: SocketAddr, key: &str) -> Option<()> {
     let socket = TcpSocket::new_v4().expect("there is room for a socket");
     // Little room here, so that the server is soon left with the rest.
     socket.set_recv_buffer_size(4096).expect("a socket can be set");
-    let mut stream = socket.connect(app.address()).await.ok()?;
-    let request = format!(
-        "GET /api/v1/ingestion/events/export HTTP/1.1\r\nHost: x\r\nX-API-Key: {}\r\n\r\n",
-        tenant.key
-    );
+    let mut stream = socket.connect(address).await.ok()?;
+    let request =
+        format!("GET /api/v1/ingestion/events/export HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\n\r\n");
     stream.write_all(request.as_bytes()).await.ok()?;
     let mut head = [0; 12];
     stream.read_exact(&mut head).await.ok()?;
@@ -110,15 +119,31 @@ async fn stalled_reader(app: &App, tenant: &Tenant) -> Option<()> {
     (head == *b"HTTP/1.1 200").then_some(())
 }
 
-async fn good_client(tenant: &Tenant, length: Duration) -> Timing {
-    let (mut timing, until) = (Timing::default(), Instant::now() + length);
+/// What a client was told that only sends events.
+#[derive(Default)]
+struct Good {
+    timing: Timing,
+    refused: usize,
+}
+
+impl Good {
+    fn add(&mut self, other: Self) {
+        self.timing.extend(&other.timing);
+        self.refused += other.refused;
+    }
+}
+
+async fn good_client(tenant: &Tenant, length: Duration) -> Good {
+    let (mut good, until) = (Good::default(), Instant::now() + length);
     while Instant::now() < until {
         let begun = Instant::now();
-        tenant.send(&event_with_id(&unique("good"))).await.expect(200);
-        timing.add(begun.elapsed());
+        match tenant.send(&event_with_id(&unique("good"))).await.status {
+            200 => good.timing.add(begun.elapsed()),
+            _ => good.refused += 1,
+        }
         sleep(Duration::from_millis(10)).await;
     }
-    timing
+    good
 }
 
 /// How many files the server has open, once no more than before or after a while.
