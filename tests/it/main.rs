@@ -6,6 +6,7 @@ use pulsestream_tests::trials;
 mod access_log;
 mod alerting;
 mod architecture;
+mod backup;
 mod batches;
 mod corpus;
 mod crashes;
@@ -23,6 +24,7 @@ mod scenarios;
 mod search;
 mod shutdown;
 mod startup;
+mod upgrade;
 
 /// Trials wait more than they compute.
 const TRIALS_PER_CORE: usize = 2;
@@ -57,6 +59,8 @@ fn all() -> Vec<Trial> {
         edge::trials(),
         shutdown::trials(),
         startup::trials(),
+        backup::trials(),
+        upgrade::trials(),
         access_log::trials(),
         alerting::trials(),
         architecture::trials(),

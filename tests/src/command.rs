@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::{binary, ground::Ground};
 
 /// How long a command may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The settings that name a store, by their paths.
 pub fn settings_of(ground: &Ground) -> Vec<(String, String)> {
@@ -37,7 +37,12 @@ pub fn serve(ground: &Ground, settings: &[(String, String)], sabotage: Option<&s
 
 /// The program with the settings of this store; arguments are still to be given.
 pub fn program(ground: &Ground, settings: &[(String, String)]) -> Command {
-    on(ground, settings, bare())
+    program_doing(ground, settings, None)
+}
+
+/// The program as [`program`], with what it is to do wrong.
+pub fn program_doing(ground: &Ground, settings: &[(String, String)], sabotage: Option<&str>) -> Command {
+    on(ground, settings, binary::command(sabotage))
 }
 
 fn on(ground: &Ground, settings: &[(String, String)], mut command: Command) -> Command {
@@ -64,7 +69,7 @@ pub async fn output(command: Command) -> Output {
     let mut command = tokio::process::Command::from(command);
     command.stdin(Stdio::null()).kill_on_drop(true);
     let output = timeout(PATIENCE, command.output()).await;
-    output.expect("a command ends within 20 s").expect("the binary runs")
+    output.expect("a command ends within a minute").expect("the binary runs")
 }
 
 /// Runs a command that has to succeed and to print JSON.

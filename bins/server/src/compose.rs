@@ -62,6 +62,14 @@ pub(crate) async fn store(settings: &Database) -> Result<Store> {
              database.migrate_on_start = true"
         );
     }
+    let ahead = store.steps_ahead().await.context("database.url")?;
+    if let Some(last) = ahead.last() {
+        tracing::warn!(
+            "the database's schema is {} steps ahead of this version, up to {last}: it works on, and should be replaced by \
+             the version that others run",
+            ahead.len()
+        );
+    }
     Ok(store)
 }
 
@@ -70,11 +78,18 @@ pub(crate) async fn store(settings: &Database) -> Result<Store> {
 /// # Errors
 /// Those of [`store`], but for the schema.
 pub(crate) async fn connect(settings: &Database) -> Result<Store> {
-    let url = match settings.url.reveal() {
-        Some(url) => url.to_owned(),
-        None => sqlite_in(&settings.data_dir).context("database.data_dir")?,
-    };
-    Store::connect(&settings.store(url)).await.context("database.url")
+    Store::connect(&settings.store(database_url(settings)?)).await.context("database.url")
+}
+
+/// Where the store is.
+///
+/// # Errors
+/// When that is a directory that can't be made.
+pub(crate) fn database_url(settings: &Database) -> Result<String> {
+    match settings.url.reveal() {
+        Some(url) => Ok(url.to_owned()),
+        None => sqlite_in(&settings.data_dir).context("database.data_dir"),
+    }
 }
 
 /// Makes a directory for this user alone, when it is missing.

@@ -1,6 +1,7 @@
 //! The `pulsestream` binary: settings, wiring, command line, telemetry, shutdown. It decides nothing itself.
 
 mod alerting;
+mod backup;
 mod cli;
 mod client;
 mod compose;

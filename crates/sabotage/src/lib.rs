@@ -10,6 +10,7 @@
 //! | `abort=STEP:N` | the process dies when it passes a step of [`STEPS`] for the `N`-th time |
 //! | `mutant=NAME` | one thing is done wrong, always: see [`MUTANTS`] |
 //! | `clock=SECONDS` | the process' clock is ahead by that much, or behind if it is negative |
+//! | `schema=next` | the process is of the next release: its schema has one step more |
 
 use std::{
     process,
@@ -38,8 +39,11 @@ pub const STEPS: [&str; 12] = [
     "before_reply",
 ];
 
+/// Where a step of the schema can be cut short: it is done, and not committed.
+pub const SCHEMA_STEP: &str = "schema_changed";
+
 /// What can be done wrong: a name, and what that is.
-pub const MUTANTS: [(&str, &str); 15] = [
+pub const MUTANTS: [(&str, &str); 18] = [
     ("answer_before_commit", "an event is answered while its insert is still under way"),
     ("errors_swallowed", "an event whose insert failed is answered as stored"),
     ("unknown_as_rejected", "an event of which nobody knows is answered as rejected"),
@@ -55,6 +59,9 @@ pub const MUTANTS: [(&str, &str); 15] = [
     ("cursor_by_time_alone", "a page starts behind a time instead of behind an event"),
     ("body_without_deadline", "a body may take as long as it likes"),
     ("drain_cuts", "at the end requests under way are dropped"),
+    ("stalled_readers_stay", "a client that reads nothing keeps its connection"),
+    ("migration_waits", "a step of the schema waits for a lock as long as it takes"),
+    ("backup_unchecked", "a backup is restored without looking whether it was changed"),
 ];
 
 static PLAN: LazyLock<Plan> = LazyLock::new(|| {
@@ -67,7 +74,7 @@ static PASSED: AtomicU64 = AtomicU64::new(0);
 
 /// Passes a step of [`STEPS`], and dies there if that is the plan.
 pub fn step(name: &str) {
-    debug_assert!(STEPS.contains(&name), "{name} is not in STEPS");
+    debug_assert!(is_step(name), "{name} is not in STEPS");
     let Some((planned, times)) = &PLAN.abort else { return };
     if planned == name && PASSED.fetch_add(1, Ordering::SeqCst) + 1 == *times {
         process::abort();
@@ -80,6 +87,15 @@ pub fn is_broken(name: &str) -> bool {
     PLAN.mutant.as_deref() == Some(name)
 }
 
+fn is_step(name: &str) -> bool {
+    STEPS.contains(&name) || name == SCHEMA_STEP
+}
+
+/// Whether the process is of the next release.
+pub fn is_next_schema() -> bool {
+    PLAN.is_next_schema
+}
+
 /// How far the clock is ahead, in microseconds.
 pub fn clock_lead_micros() -> i64 {
     PLAN.clock_lead_seconds * 1_000_000
@@ -90,6 +106,7 @@ struct Plan {
     abort: Option<(String, u64)>,
     mutant: Option<String>,
     clock_lead_seconds: i64,
+    is_next_schema: bool,
 }
 
 impl Plan {
@@ -101,12 +118,13 @@ impl Plan {
             match name {
                 "abort" => {
                     let (step, times) = value.split_once(':').ok_or_else(bad)?;
-                    let step = STEPS.contains(&step).then(|| step.to_owned()).ok_or_else(bad)?;
+                    let step = is_step(step).then(|| step.to_owned()).ok_or_else(bad)?;
                     plan.abort = Some((step, times.parse().map_err(|_| bad())?));
                 }
                 "mutant" if MUTANTS.iter().any(|(mutant, _)| *mutant == value) => {
                     plan.mutant = Some(value.to_owned());
                 }
+                "schema" if value == "next" => plan.is_next_schema = true,
                 "clock" => plan.clock_lead_seconds = value.parse().map_err(|_| bad())?,
                 _ => return Err(bad()),
             }
@@ -125,7 +143,9 @@ mod tests {
         assert_eq!(plan.abort, Some(("after_commit".to_owned(), 2)));
         assert_eq!((plan.clock_lead_seconds, plan.mutant.as_deref()), (-600, Some("no_sort")));
         assert_eq!(Plan::parse(""), Ok(Plan::default()));
-        for bad in ["abort", "abort=lunch:1", "abort=settled", "mutant=x_ray", "clock=noon", "x=y"] {
+        for bad in
+            ["abort", "abort=lunch:1", "abort=settled", "mutant=x_ray", "clock=noon", "schema=old", "x=y"]
+        {
             assert!(Plan::parse(bad).is_err(), "{bad}");
         }
     }

@@ -49,6 +49,7 @@
 mod across_tenants;
 mod alerting;
 mod append;
+mod backup;
 mod connect;
 mod entity;
 mod error;
@@ -66,6 +67,7 @@ mod stats;
 mod store;
 mod tenants;
 
+pub use backup::{CopyError, Inventory, Snapshot, examine_copy, sqlite_file};
 pub use identity::{AuditPosition, Refreshed, UpdateUserError, UserChange, UserPage, UserQuery};
 pub use open::OpenError;
 pub use search::MAX_PAGE_BYTES;

@@ -79,14 +79,16 @@ impl Store {
         }
     }
 
-    /// Brings the schema up to date. Several instances may do so at once.
+    /// Brings the schema up to date. Several instances may do so at once, also while others work on the store.
     ///
     /// # Errors
-    /// [`OpenError::Migration`]; then the schema is as it was.
+    /// [`OpenError::SchemaLocked`] and [`OpenError::Migration`]; then the steps before the one that failed are done, and
+    /// nothing of that one is.
     pub async fn migrate(&self) -> Result<(), OpenError> {
-        pulsestream_migration::up(&self.connections.changes)
-            .await
-            .map_err(|error| OpenError::Migration(error.into()))?;
+        pulsestream_migration::up(&self.connections.changes).await.map_err(|error| match fault(&error) {
+            Fault::Conflict => OpenError::SchemaLocked(error.into()),
+            _ => OpenError::Migration(error.into()),
+        })?;
         #[cfg(feature = "sabotage")]
         if pulsestream_sabotage::is_broken("check_then_insert") {
             let drop_index = self.sql("DROP INDEX IF EXISTS events_external_id", []);
@@ -99,9 +101,19 @@ impl Store {
     /// How many steps of the schema are still to be done; not 0 means that the store can't be used yet.
     ///
     /// # Errors
-    /// When the database does not answer, or is newer than this build ([`StoreError::Unexpected`]).
+    /// When the database does not answer, or has steps of something else ([`StoreError::Unexpected`]).
     pub async fn pending_migrations(&self) -> Result<usize, StoreError> {
-        self.read(pulsestream_migration::pending(&self.connections.lookups)).await
+        let state = self.read(pulsestream_migration::state(&self.connections.lookups)).await?;
+        Ok(state.pending)
+    }
+
+    /// The steps of a later build that were done already. The store can be used: steps only add.
+    ///
+    /// # Errors
+    /// Those of [`pending_migrations`](Self::pending_migrations).
+    pub async fn steps_ahead(&self) -> Result<Vec<String>, StoreError> {
+        let state = self.read(pulsestream_migration::state(&self.connections.lookups)).await?;
+        Ok(state.ahead)
     }
 
     /// Asks the database for a sign of life.

@@ -61,6 +61,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), Broken> {
     count("ingestion.group_events", ingestion.group_events, 1..=2_000)?;
     size("ingestion.group_bytes", ingestion.group_bytes, 64 * KIB..=256 * MIB)?;
     count("ingestion.queue_requests", ingestion.queue_requests, 1..=1_000_000)?;
+    time("ingestion.max_wait", ingestion.max_wait, millis(10)..=seconds(60))?;
     count("ingestion.direct_events", ingestion.direct_events, 1..=2_000)?;
     count("ingestion.direct_requests", ingestion.direct_requests, 1..=100_000)?;
     count("ingestion.max_batch_events", ingestion.max_batch_events, 1..=10_000)?;

@@ -108,6 +108,8 @@ pub(crate) struct Database {
     pub(crate) ingest_timeout: Duration,
     #[serde(with = "units::duration")]
     pub(crate) query_timeout: Duration,
+    #[serde(with = "units::optional_path")]
+    pub(crate) programs: Option<PathBuf>,
 }
 
 /// What instances share to limit tenants together.
@@ -126,6 +128,8 @@ pub(crate) struct Ingestion {
     #[serde(with = "units::size")]
     pub(crate) group_bytes: usize,
     pub(crate) queue_requests: usize,
+    #[serde(with = "units::duration")]
+    pub(crate) max_wait: Duration,
     pub(crate) direct_events: usize,
     pub(crate) direct_requests: usize,
     pub(crate) max_batch_events: usize,

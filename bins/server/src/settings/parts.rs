@@ -70,6 +70,7 @@ impl Ingestion {
             group_events: self.group_events,
             group_bytes: self.group_bytes,
             queue_requests: self.queue_requests,
+            max_wait: self.max_wait,
             direct_events: self.direct_events,
             direct_requests: self.direct_requests,
             max_batch_events: self.max_batch_events,
