@@ -47,6 +47,13 @@ pub enum OpenError {
     /// It answered something unexpected.
     #[error("the database can't be prepared")]
     Unexpected(#[source] BoxError),
+    /// The database keeps tenants apart by a role that this user may not take on, or it does not own the tables: it
+    /// would see nothing.
+    #[error("the database user has to own the tables and to be a member of the role {role}")]
+    NotOfTenantRole {
+        /// The role's name.
+        role: String,
+    },
     /// The schema can't be brought up to date: a step failed, or the database is newer than this build.
     #[error("the database's schema can't be brought up to date")]
     Migration(#[source] BoxError),

@@ -42,7 +42,7 @@ impl Store {
         at: Timestamp,
     ) -> Result<Option<RuleState>, StoreError> {
         self.read(async {
-            let snapshot = self.snapshot().await?;
+            let snapshot = self.snapshot(tenant_id).await?;
             let found = Rules::find().filter(rules::is(tenant_id, rule_id)).one(&snapshot).await?;
             let Some(rule) = found.map(rows::rule).transpose()? else { return Ok(None) };
             let open = open(&snapshot, &rule).await?;
