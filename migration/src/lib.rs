@@ -12,6 +12,10 @@
 //! - Predicates of partial indexes are literals: a bound value makes `ON CONFLICT` fail, on PostgreSQL only
 //!   from the sixth execution on.
 //!
+//! On PostgreSQL a second [`wall`] stands between tenants; tables with a `tenant_id` get their part of it by
+//! themselves. A step that changes rows of a table that is forced to keep to its policies has to lift that first
+//! (`ALTER TABLE … NO FORCE ROW LEVEL SECURITY`): otherwise it fails, rather than change nothing.
+//!
 //! To add a step, write `m<date>_<number>_<what>.rs` and list it in [`Migrator`]. A step that was released
 //! is never changed.
 //!
@@ -36,6 +40,7 @@ mod m20261122_000013_extend_api_keys;
 mod m20261122_000014_extend_tenants;
 #[cfg(feature = "sabotage")]
 mod m99991231_000001_next;
+pub mod wall;
 
 use std::time::Duration;
 
@@ -112,14 +117,20 @@ pub struct State {
 pub async fn up(db: &DatabaseConnection) -> Result<(), DbErr> {
     // Looking takes no lock, and needs no right to change anything.
     while state(db).await?.pending > 0 {
-        let mut tries = 1;
-        while let Err(error) = next_step(db).await {
-            if !is_locked_out(&error) || tries == TRIES {
-                return Err(error);
-            }
-            tries += 1;
-            tokio::time::sleep(PAUSE).await;
+        patiently(async || next_step(db).await).await?;
+    }
+    patiently(async || put_up_wall(db).await).await
+}
+
+/// Tries again what met somebody's lock.
+async fn patiently(attempt: impl AsyncFn() -> Result<(), DbErr>) -> Result<(), DbErr> {
+    let mut tries = 1;
+    while let Err(error) = attempt().await {
+        if !is_locked_out(&error) || tries == TRIES {
+            return Err(error);
         }
+        tries += 1;
+        tokio::time::sleep(PAUSE).await;
     }
     Ok(())
 }
@@ -135,13 +146,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// Does the first step that is still to be done, if there is one by now.
 async fn next_step(db: &DatabaseConnection) -> Result<(), DbErr> {
     let transaction = begin_alone(db).await?;
-    #[cfg(feature = "sabotage")]
-    let is_bounded = !pulsestream_sabotage::is_broken("migration_waits");
-    #[cfg(not(feature = "sabotage"))]
-    let is_bounded = true;
-    if is_bounded && db.get_database_backend() == DatabaseBackend::Postgres {
-        transaction.execute_unprepared(LOCK_TIMEOUT).await?;
-    }
+    wait_for_locks_only_so_long(&transaction).await?;
     Migrator::install(&transaction).await?;
     let done = done(&transaction).await?;
     let next = Migrator::migrations().into_iter().find(|step| !done.iter().any(|name| name == step.name()));
@@ -159,6 +164,28 @@ async fn next_step(db: &DatabaseConnection) -> Result<(), DbErr> {
         pulsestream_sabotage::step(pulsestream_sabotage::SCHEMA_STEP);
     }
     transaction.commit().await
+}
+
+/// The wall is no step: it follows from the tables that the steps have made.
+async fn put_up_wall(db: &DatabaseConnection) -> Result<(), DbErr> {
+    if db.get_database_backend() != DatabaseBackend::Postgres {
+        return Ok(());
+    }
+    let transaction = begin_alone(db).await?;
+    wait_for_locks_only_so_long(&transaction).await?;
+    wall::raise(&transaction).await?;
+    transaction.commit().await
+}
+
+async fn wait_for_locks_only_so_long(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+    #[cfg(feature = "sabotage")]
+    if pulsestream_sabotage::is_broken("migration_waits") {
+        return Ok(());
+    }
+    if transaction.get_database_backend() == DatabaseBackend::Postgres {
+        transaction.execute_unprepared(LOCK_TIMEOUT).await?;
+    }
+    Ok(())
 }
 
 /// Whether somebody else held a lock for too long.
@@ -220,6 +247,8 @@ async fn begin_alone(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbE
             "SET LOCAL lock_timeout = 0",
             "SET LOCAL statement_timeout = 0",
             "SET LOCAL idle_in_transaction_session_timeout = 0",
+            // What a policy would hide is an error.
+            "SET LOCAL row_security = off",
             // Any number does, as long as nothing else in the database locks it: "pulsestr" in ASCII.
             "SELECT pg_advisory_xact_lock(8103509296926454898)",
         ] {

@@ -19,6 +19,7 @@ mod overload;
 mod races;
 mod redis_away;
 mod reports;
+mod retention;
 mod sabotage;
 mod scenarios;
 mod search;
@@ -52,6 +53,7 @@ fn all() -> Vec<Trial> {
         identity::trials(),
         search::trials(),
         reports::trials(),
+        retention::trials(),
         races::trials(),
         crashes::trials(),
         redis_away::trials(),

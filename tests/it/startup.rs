@@ -237,5 +237,10 @@ async fn settings_are_printed_without_secrets() {
         assert!(output.status.success() && printed.contains("redacted"), "{printed}");
         assert!(!printed.contains(SECRET), "{printed}");
         assert!(printed.contains("body_timeout"), "every setting is there: {printed}");
+        let registration = printed
+            .lines()
+            .find(|line| line.contains("\"registration\"") || line.starts_with("registration"));
+        let shown = registration.is_some_and(|line| line.contains("closed"));
+        assert!(shown, "what it comes to on a named database: {printed}");
     }
 }

@@ -20,6 +20,8 @@ pub fn settings_of(ground: &Ground) -> Vec<(String, String)> {
         ("database.url".to_owned(), ground.database_url().to_owned()),
         ("alerting.secret_key".to_owned(), secret.to_owned()),
         ("auth.secret_key".to_owned(), ground.secret_key().to_owned()),
+        // Not the default on a named database.
+        ("auth.registration".to_owned(), "open".to_owned()),
     ];
     if let Some(url) = ground.redis_url() {
         settings.push(("redis.url".to_owned(), url.to_owned()));

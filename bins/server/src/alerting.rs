@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     compose::{clock, ids},
+    retention::ExpireEvents,
     sealing_key,
     settings::Settings,
     tenancy,
@@ -49,7 +50,7 @@ fn notifier(settings: &Settings, policy: OutboundPolicy) -> Result<Notifier> {
         .context("preparing to send notices")
 }
 
-/// Starts to evaluate rules and to send notices.
+/// Starts to evaluate rules, to send notices, and to remove what was kept long enough.
 pub(crate) fn start(settings: &Settings, store: &Store, alerting: &Alerting) -> Workers {
     let (store, jobs) = (Arc::new(store.clone()), &settings.jobs);
     // It only spreads retries, so that a number that is no surprise is good enough when there is no other.
@@ -65,8 +66,12 @@ pub(crate) fn start(settings: &Settings, store: &Store, alerting: &Alerting) -> 
     );
     let evaluating = KindSettings { concurrency: jobs.workers * RULES_PER_WORKER, ..job_settings() };
     let delivering = KindSettings { concurrency: jobs.workers * NOTICES_PER_WORKER, ..deliver_settings() };
-    let handlers: [(Arc<dyn Handler>, KindSettings); 2] =
-        [(Arc::clone(&alerting.evaluator) as _, evaluating), (Arc::new(deliverer), delivering)];
+    let expire = ExpireEvents::new((*store).clone(), clock());
+    let handlers: [(Arc<dyn Handler>, KindSettings); 3] = [
+        (Arc::clone(&alerting.evaluator) as _, evaluating),
+        (Arc::new(deliverer), delivering),
+        (Arc::new(expire), ExpireEvents::settings()),
+    ];
     Workers::start(store as Arc<dyn JobQueue>, handlers, clock(), entropy, jobs.service())
 }
 

@@ -6,6 +6,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use pulsestream_domain::ports::{BoxError, StoreError};
+use pulsestream_migration::wall::WHOLE_STORE;
 use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, IsolationLevel, SqlxSqliteConnector,
     Statement, TransactionTrait as _,
@@ -52,6 +53,11 @@ impl Snapshot {
     /// What `pg_dump --snapshot` has to be told.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What `PGOPTIONS` has to be for `pg_dump --enable-row-security`, so that it sees the rows of all tenants.
+    pub fn options(&self) -> String {
+        format!("-c {WHOLE_STORE}=on")
     }
 
     /// What there is at that moment.
@@ -114,21 +120,23 @@ impl Store {
     pub async fn copy_to(&self, file: &Path) -> Result<(), StoreError> {
         let file = file.to_str().ok_or_else(|| StoreError::Unexpected("the path is not UTF-8".into()))?;
         let copy = self.sql("VACUUM INTO $1", [file.into()]);
-        self.connections.changes.execute_raw(copy).await.map(|_| ()).map_err(unchanged)
+        self.connections.changes.across_tenants().execute_raw(copy).await.map(|_| ()).map_err(unchanged)
     }
 
     /// A transaction that sees one moment for as long as it likes.
     async fn still(&self) -> Result<DatabaseTransaction, DbErr> {
+        let connections = self.connections.changes.across_tenants();
         let Database::Postgres = self.database() else {
-            return self.connections.changes.begin().await;
+            return connections.begin().await;
         };
         let (isolation, access) = (Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly));
-        let transaction = self.connections.changes.begin_with_config(isolation, access).await?;
+        let transaction = connections.begin_with_config(isolation, access).await?;
         for statement in
             ["SET LOCAL statement_timeout = 0", "SET LOCAL idle_in_transaction_session_timeout = 0"]
         {
             transaction.execute_unprepared(statement).await?;
         }
+        transaction.execute_unprepared(&format!("SET LOCAL {WHOLE_STORE} = 'on'")).await?;
         Ok(transaction)
     }
 
@@ -139,7 +147,7 @@ impl Store {
     pub async fn analyze(&self) -> Result<(), StoreError> {
         let work = async {
             // A statement of its own transaction would be cancelled after the time of a search.
-            let transaction = self.connections.changes.begin().await?;
+            let transaction = self.connections.changes.across_tenants().begin().await?;
             transaction.execute_unprepared("SET LOCAL statement_timeout = 0").await?;
             transaction.execute_unprepared("ANALYZE").await?;
             transaction.commit().await

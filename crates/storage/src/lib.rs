@@ -22,7 +22,8 @@
 //!   [`StoreError`](pulsestream_domain::ports::StoreError).
 //! - **Every call ends.** The database has a limit for each statement, and this crate one for the database.
 //! - **No tenant sees another.** Every query of events takes a tenant; the few that look at all of them are
-//!   in the modules `across_tenants`.
+//!   in the modules `across_tenants`. On PostgreSQL, a tenant's rows are asked for under a role that sees no others
+//!   ([`Store::has_wall`]).
 //! - **A late worker changes nothing.** What is done under the lease of a job is conditional on it, in the
 //!   same statement.
 //!
@@ -59,6 +60,7 @@ mod jobs;
 mod keys;
 mod lists;
 mod open;
+mod retention;
 mod row;
 mod search;
 mod secrets;

@@ -113,7 +113,7 @@ async fn dump_postgres(store: &Store, settings: &settings::Database, path: &Path
     let programs = Programs::of(settings.programs.as_deref(), &url).context("database.url")?;
     files::write_new(path, &[])?;
     let moment = store.hold().await.context("counting what is there")?;
-    programs.dump(moment.name(), path).await?;
+    programs.dump(&moment, path).await?;
     let inventory = moment.inventory().clone();
     moment.release().await.context("the moment of the backup was lost")?;
     Ok(inventory)

@@ -1,12 +1,15 @@
 //! PostgreSQL's own tools.
 
 use std::{
+    io::Write as _,
     path::{Path, PathBuf},
     process::Stdio,
 };
 
 use anyhow::{Context, Result, ensure};
 use percent_encoding::percent_decode_str;
+use pulsestream_storage::Snapshot;
+use tempfile::NamedTempFile;
 use tokio::process::Command;
 use url::Url;
 
@@ -24,20 +27,33 @@ impl Programs {
     }
 
     /// Copies the database, as it is at the moment of a snapshot, to a file.
-    pub(super) async fn dump(&self, snapshot: &str, file: &Path) -> Result<()> {
+    pub(super) async fn dump(&self, moment: &Snapshot, file: &Path) -> Result<()> {
         let mut command = self.command("pg_dump");
-        command.args(["--format=custom", "--no-owner", "--lock-wait-timeout=30s"]);
-        command.arg(format!("--snapshot={snapshot}")).arg("--file").arg(file);
-        run("pg_dump", command).await
+        command.args(["--format=custom", "--no-owner", "--no-privileges", "--lock-wait-timeout=30s"]);
+        // The owner of the tables, too, sees what policies let through.
+        command.arg("--enable-row-security").env("PGOPTIONS", moment.options());
+        command.arg(format!("--snapshot={}", moment.name())).arg("--file").arg(file);
+        run("pg_dump", command).await.map(|_| ())
     }
 
     /// Copies a file of [`dump`](Self::dump) into the database, wholly or not at all.
+    ///
+    /// Without what names a role: there may be none of that name. Migrating puts the wall between tenants up again.
     pub(super) async fn restore(&self, file: &Path) -> Result<()> {
         let mut command = self.command("pg_restore");
-        command.args(["--single-transaction", "--exit-on-error", "--no-owner"]);
+        command.arg("--list").arg(file);
+        let listed = run("pg_restore", command).await?;
+        let mut chosen = NamedTempFile::new().context("making a list of what to restore")?;
+        for line in String::from_utf8_lossy(&listed).lines().filter(|line| !names_a_role(line)) {
+            writeln!(chosen, "{line}").context("writing a list of what to restore")?;
+        }
+
+        let mut command = self.command("pg_restore");
+        command.args(["--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges"]);
+        command.arg("--use-list").arg(chosen.path());
         // Without a name it writes SQL to its output; an empty one is that of the variables.
         command.args(["--dbname", ""]).arg(file);
-        run("pg_restore", command).await
+        run("pg_restore", command).await.map(|_| ())
     }
 
     fn command(&self, name: &str) -> Command {
@@ -84,12 +100,21 @@ fn variables(url: &str) -> Result<Vec<(&'static str, String)>> {
     Ok(variables)
 }
 
-async fn run(name: &'static str, mut command: Command) -> Result<()> {
+/// Whether a line of a list of contents is about a policy, or about policies being on.
+///
+/// It is `<number>; <catalogue> <object> <kind> <schema> <name> <owner>`; some kinds are two words.
+fn names_a_role(line: &str) -> bool {
+    let kind = line.splitn(4, ' ').nth(3).unwrap_or_default();
+    kind.starts_with("POLICY ") || kind.starts_with("ROW SECURITY ")
+}
+
+/// Runs a tool to its end. Answers with what it wrote to its output.
+async fn run(name: &'static str, mut command: Command) -> Result<Vec<u8>> {
     let output = command.output().await;
     let setting = "database.programs has to be where it is, or the PATH";
     let output = output.with_context(|| format!("{name} can't be run: {setting}"))?;
     ensure!(output.status.success(), "{name} failed: {}", last_words(&output.stderr));
-    Ok(())
+    Ok(output.stdout)
 }
 
 /// What a tool said last, on one line.
@@ -122,6 +147,14 @@ mod tests {
             variables("postgres://postgres@localhost:5432/events?host=/run/postgresql").expect("a URL");
         assert_eq!(socket.last(), Some(&("PGHOST", "/run/postgresql".to_owned())));
         assert!(socket.iter().all(|(name, _)| *name != "PGPASSWORD"));
+    }
+
+    #[test]
+    fn policies_are_told_from_what_is_called_like_one() {
+        assert!(names_a_role("3450; 3256 16456 POLICY public events tenant_wall postgres"));
+        assert!(names_a_role("3440; 0 16400 ROW SECURITY public events postgres"));
+        assert!(!names_a_role("3310; 1259 16400 TABLE public POLICY postgres"));
+        assert!(!names_a_role("; Archive created at 2026-11-22 07:41:39 UTC"));
     }
 
     #[test]

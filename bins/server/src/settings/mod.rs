@@ -152,6 +152,8 @@ pub(crate) struct Auth {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Registration {
+    /// One of the others: see [`Settings::registration`]. None is left once settings are loaded.
+    Auto,
     Open,
     Invite,
     Closed,

@@ -48,7 +48,7 @@ impl Store {
             ..described(channel)
         };
         self.change(async {
-            let transaction = self.begin().await?;
+            let transaction = self.begin(channel.tenant_id).await?;
             lock_tenant(&transaction, channel.tenant_id).await?;
             let mine = Entity::find().filter(Column::TenantId.eq(channel.tenant_id.0));
             if mine.count(&transaction).await? >= u64::from(limit) {
@@ -68,7 +68,8 @@ impl Store {
     /// # Errors
     /// When the store does not answer, or a row can't be read.
     pub async fn channels(&self, tenant_id: TenantId) -> Result<Vec<Channel>, StoreError> {
-        let mut channels = self.read(of_tenant(&self.connections.lookups, tenant_id)).await?;
+        let lookups = &self.connections.lookups.of(tenant_id);
+        let mut channels = self.read(of_tenant(lookups, tenant_id)).await?;
         channels.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(channels)
     }
@@ -78,7 +79,8 @@ impl Store {
     /// # Errors
     /// When the store does not answer, or the row can't be read.
     pub async fn channel(&self, tenant_id: TenantId, id: ChannelId) -> Result<Option<Channel>, StoreError> {
-        let find = Entity::find().filter(is(tenant_id, id)).one(&self.connections.lookups);
+        let lookups = &self.connections.lookups.of(tenant_id);
+        let find = Entity::find().filter(is(tenant_id, id)).one(lookups);
         Ok(self.read(find).await?.map(channel).transpose()?)
     }
 
@@ -91,7 +93,8 @@ impl Store {
         tenant_id: TenantId,
         id: ChannelId,
     ) -> Result<Option<String>, StoreError> {
-        let find = Entity::find().filter(is(tenant_id, id)).one(&self.connections.lookups);
+        let lookups = &self.connections.lookups.of(tenant_id);
+        let find = Entity::find().filter(is(tenant_id, id)).one(lookups);
         Ok(self.read(find).await?.and_then(|row| row.sealed_secrets))
     }
 
@@ -105,12 +108,13 @@ impl Store {
         channel: &Channel,
         sealed: Option<&str>,
     ) -> Result<ChannelChange, StoreError> {
+        let changes = &self.connections.changes.of(channel.tenant_id);
         let sealed_secrets = sealed.map_or(NotSet, |sealed| Set(Some(sealed.to_owned())));
         let update = Entity::update_many()
             .set(ActiveModel { sealed_secrets, ..described(channel) })
             .filter(is(channel.tenant_id, channel.id));
         self.change(async {
-            Ok(match unless_name_taken(update.exec(&self.connections.changes).await)? {
+            Ok(match unless_name_taken(update.exec(changes).await)? {
                 None => ChannelChange::NameTaken,
                 Some(updated) if updated.rows_affected == 0 => ChannelChange::Gone,
                 Some(_) => ChannelChange::Changed,
@@ -126,7 +130,7 @@ impl Store {
     /// Doing it again is harmless.
     pub async fn delete_channel(&self, tenant_id: TenantId, id: ChannelId) -> Result<bool, StoreError> {
         self.change(async {
-            let transaction = self.begin().await?;
+            let transaction = self.begin(tenant_id).await?;
             // Their jobs find nothing to do.
             deliveries::Entity::update_many()
                 .col_expr(deliveries::Column::State, Expr::value("failed"))

@@ -34,7 +34,7 @@ impl Store {
     ) -> Result<Committed, StoreError> {
         let committed = self
             .change(async {
-                let transaction = self.begin().await?;
+                let transaction = self.begin(evaluation.tenant_id).await?;
                 // A transaction that is dropped is rolled back.
                 let is_current = advance(&transaction, evaluation).await?;
                 if let Some(settlement) = &evaluation.settlement {

@@ -45,7 +45,7 @@ impl Store {
         let tenant_id = job.lease.tenant_id;
         let Some(id) = job.unique_key.as_deref().and_then(row::parsed) else { return Ok(None) };
         self.read(async {
-            let snapshot = self.snapshot().await?;
+            let snapshot = self.snapshot(tenant_id).await?;
             let pending = Deliveries::find()
                 .filter(deliveries::is(tenant_id, id))
                 .filter(DeliveryColumn::State.eq("pending"));
@@ -81,7 +81,7 @@ impl Store {
     ) -> Result<Recorded, StoreError> {
         let recorded = self
             .change(async {
-                let transaction = self.begin().await?;
+                let transaction = self.begin(record.lease.tenant_id).await?;
                 let is_there = update_delivery(&transaction, record).await?;
                 let settlement = [(record.lease, record.settlement.clone())];
                 if jobs::settle_in(&transaction, &settlement, now).await? == [LeaseCheck::Lost] {

@@ -67,7 +67,7 @@ impl Store {
     ) -> Result<Vec<Option<RuleState>>, StoreError> {
         let first = questions.iter().map(|question| question.at).min().unwrap_or_default();
         self.read(async {
-            let snapshot = self.snapshot().await?;
+            let snapshot = self.snapshot(tenant_id).await?;
             let rules = rules(&snapshot, tenant_id, questions).await?;
             let open = open(&snapshot, tenant_id, questions).await?;
             let triggered = triggered(&snapshot, tenant_id, questions, &rules).await?;

@@ -38,7 +38,7 @@ impl Store {
     ) -> Result<RuleCreated, StoreError> {
         let created = self
             .change(async {
-                let transaction = self.begin().await?;
+                let transaction = self.begin(rule.tenant_id).await?;
                 lock_tenant(&transaction, rule.tenant_id).await?;
                 let mine = Entity::find().filter(Column::TenantId.eq(rule.tenant_id.0));
                 if mine.count(&transaction).await? >= u64::from(limit) {
@@ -59,7 +59,8 @@ impl Store {
     /// # Errors
     /// When the store does not answer, or the row can't be read.
     pub async fn rule(&self, tenant_id: TenantId, id: RuleId) -> Result<Option<Rule>, StoreError> {
-        let find = Entity::find().filter(is(tenant_id, id)).one(&self.connections.lookups);
+        let lookups = &self.connections.lookups.of(tenant_id);
+        let find = Entity::find().filter(is(tenant_id, id)).one(lookups);
         Ok(self.read(find).await?.map(rule).transpose()?)
     }
 
@@ -68,18 +69,19 @@ impl Store {
     /// # Errors
     /// When the store does not answer, or a row can't be read.
     pub async fn rules(&self, tenant_id: TenantId, query: &RuleQuery) -> Result<Listed<Rule>, StoreError> {
+        let lists = &self.connections.lists.of(tenant_id);
         let active = query.active_only.then(|| Column::IsActive.eq(true));
         let find =
             Entity::find().filter(Condition::all().add(Column::TenantId.eq(tenant_id.0)).add_option(active));
         let (total, rows) = self
             .query(async {
-                let total = find.clone().count(&self.connections.queries).await?;
+                let total = find.clone().count(lists).await?;
                 let rows = find
                     .order_by_desc(Column::CreatedAt)
                     .order_by_desc(Column::Id)
                     .limit(u64::from(query.limit))
                     .offset(query.offset)
-                    .all(&self.connections.queries)
+                    .all(lists)
                     .await?;
                 Ok((total, rows))
             })
@@ -104,7 +106,7 @@ impl Store {
         let (tenant_id, key) = (rule.tenant_id, rule.id.to_string());
         let change = self
             .change(async {
-                let transaction = self.begin().await?;
+                let transaction = self.begin(tenant_id).await?;
                 if !advance(&transaction, tenant_id, rule.id, rule.revision).await? {
                     let is_there = Entity::find().filter(is(tenant_id, rule.id)).one(&transaction).await?;
                     return Ok(if is_there.is_some() { RuleChange::Moved } else { RuleChange::Gone });
@@ -141,7 +143,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let deleted = self
             .change(async {
-                let transaction = self.begin().await?;
+                let transaction = self.begin(tenant_id).await?;
                 let Some(found) = lock(&transaction, tenant_id, id).await? else { return Ok(false) };
                 ending::end_alerts(&transaction, &rule(found)?, Reason::Deleted, now, ids).await?;
                 Entity::delete_many().filter(is(tenant_id, id)).exec(&transaction).await?;
@@ -156,6 +158,7 @@ impl Store {
 
     /// See [`AlertStore::active_rules`](pulsestream_domain::ports::AlertStore::active_rules).
     pub(super) async fn active_rule_ids(&self, tenant_id: TenantId) -> Result<Vec<RuleId>, StoreError> {
+        let lookups = &self.connections.lookups.of(tenant_id);
         let find = Entity::find()
             .select_only()
             .column(Column::Id)
@@ -163,7 +166,7 @@ impl Store {
             .filter(Column::IsActive.eq(true))
             .order_by_asc(Column::Id)
             .into_tuple::<uuid::Uuid>()
-            .all(&self.connections.lookups);
+            .all(lookups);
         Ok(self.read(find).await?.into_iter().map(RuleId).collect())
     }
 }

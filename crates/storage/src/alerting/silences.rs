@@ -24,6 +24,7 @@ impl Store {
     /// # Errors
     /// Nothing was stored, except with [`StoreError::OutcomeUnknown`].
     pub async fn create_silence(&self, silence: &Silence) -> Result<(), StoreError> {
+        let changes = &self.connections.changes.of(silence.tenant_id);
         let row = ActiveModel {
             tenant_id: Set(silence.tenant_id.0),
             id: Set(silence.id.0),
@@ -34,7 +35,7 @@ impl Store {
             comment: Set(silence.comment.clone()),
             created_at: Set(silence.created_at.as_micros()),
         };
-        self.change(Entity::insert(row).exec_without_returning(&self.connections.changes)).await?;
+        self.change(Entity::insert(row).exec_without_returning(changes)).await?;
         Ok(())
     }
 
@@ -49,7 +50,7 @@ impl Store {
         offset: u64,
     ) -> Result<Listed<Silence>, StoreError> {
         let find = Entity::find().filter(Column::TenantId.eq(tenant_id.0));
-        let queries = &self.connections.queries;
+        let queries = &self.connections.lists.of(tenant_id);
         let (total, rows) = self
             .query(async {
                 let total = find.clone().count(queries).await?;
@@ -71,7 +72,8 @@ impl Store {
     /// # Errors
     /// When the store does not answer, or the row can't be read.
     pub async fn silence(&self, tenant_id: TenantId, id: SilenceId) -> Result<Option<Silence>, StoreError> {
-        let find = Entity::find().filter(is(tenant_id, id)).one(&self.connections.lookups);
+        let lookups = &self.connections.lookups.of(tenant_id);
+        let find = Entity::find().filter(is(tenant_id, id)).one(lookups);
         Ok(self.read(find).await?.map(silence).transpose()?)
     }
 
@@ -86,12 +88,13 @@ impl Store {
         id: SilenceId,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
+        let changes = &self.connections.changes.of(tenant_id);
         let now = now.as_micros();
         let earlier = Expr::case(Expr::col(Column::EndsAt).lt(now), Expr::col(Column::EndsAt)).finally(now);
         let end = Entity::update_many()
             .col_expr(Column::EndsAt, earlier.into())
             .filter(is(tenant_id, id))
-            .exec(&self.connections.changes);
+            .exec(changes);
         Ok(self.change(end).await?.rows_affected > 0)
     }
 }

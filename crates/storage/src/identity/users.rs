@@ -77,7 +77,7 @@ impl Store {
     /// See [`CreateError`].
     pub async fn create_user(&self, user: &User, origin: &Origin) -> Result<(), CreateError> {
         self.change(async {
-            let transaction = self.begin().await?;
+            let transaction = self.begin(user.tenant_id).await?;
             let line = match insert(&transaction, user).await? {
                 Ok(line) => line,
                 Err(refused) => return Ok(Err(refused)),
@@ -93,7 +93,8 @@ impl Store {
     /// # Errors
     /// When the store does not answer, or the row can't be read.
     pub async fn user(&self, tenant_id: TenantId, id: UserId) -> Result<Option<User>, StoreError> {
-        let find = find(tenant_id, id).one(&self.connections.lookups);
+        let lookups = &self.connections.lookups.of(tenant_id);
+        let find = find(tenant_id, id).one(lookups);
         Ok(self.read(find).await?.map(user).transpose()?)
     }
 
@@ -106,10 +107,11 @@ impl Store {
         tenant_id: TenantId,
         email: &Email,
     ) -> Result<Option<User>, StoreError> {
+        let lookups = &self.connections.lookups.of(tenant_id);
         let find = Entity::find()
             .filter(Column::TenantId.eq(tenant_id.0))
             .filter(Column::Email.eq(email.as_str()))
-            .one(&self.connections.lookups);
+            .one(lookups);
         Ok(self.read(find).await?.map(user).transpose()?)
     }
 
@@ -118,7 +120,7 @@ impl Store {
     /// # Errors
     /// When the store does not answer, or a row can't be read.
     pub async fn users(&self, tenant_id: TenantId, query: &UserQuery) -> Result<UserPage, StoreError> {
-        let lookups = &self.connections.lookups;
+        let lookups = &self.connections.lookups.of(tenant_id);
         let found = Entity::find()
             .filter(Column::TenantId.eq(tenant_id.0))
             .filter(Condition::all().add_option(query.search.as_deref().map(mentions)));
@@ -141,7 +143,7 @@ impl Store {
     ) -> Result<Option<User>, UpdateUserError> {
         let changed = self
             .change(async {
-                let transaction = self.begin().await?;
+                let transaction = self.begin(tenant_id).await?;
                 // Two owners who demote each other at the same time have to see one another.
                 let tenant = tenants::Entity::find_by_id(tenant_id.0).lock_exclusive();
                 tenant.one(&transaction).await?;
@@ -183,7 +185,7 @@ impl Store {
         origin: &Origin,
     ) -> Result<bool, StoreError> {
         self.change(async {
-            let transaction = self.begin().await?;
+            let transaction = self.begin(tenant_id).await?;
             let action = AuditAction::PasswordChanged;
             let password = NewPassword { password_hash, must_change, keep };
             let is_there = replace_password(&transaction, tenant_id, id, &password, action, origin).await?;

@@ -124,7 +124,7 @@ pub(crate) struct TenantProfileBody {
     rate_limit_burst: Option<u32>,
     /// `strict`, `lenient` or `reject`.
     duplicate_policy: Option<String>,
-    /// How many days events are kept; null for ever.
+    /// How many days events are kept after they were taken in; null for ever.
     #[schema(minimum = 1, maximum = 36_500)]
     retention_days: Option<u32>,
 }
