@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pulsestream_tests::{App, Combination, Person, Trial, event_with_id, on_all_four, with_token};
+use pulsestream_tests::{App, Combination, Person, Trial, event_with_id, on_all_four, person::with_token};
 use serde_json::json;
 
 const PATIENCE: Duration = Duration::from_secs(10);
