@@ -20,7 +20,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     alerting, compose, first_start, retention,
-    settings::{self, Registration, Settings},
+    settings::{self, Settings},
     shutdown::{self, Running, Signals},
     telemetry::{self, LogGuard},
     tls::{self, Certificate},
@@ -108,7 +108,7 @@ pub(crate) async fn serve(settings: Settings, log: LogGuard) -> Result<ExitCode>
 
 /// Says what whoever runs this may not know: who else gets in, and which wall is missing.
 fn warn_of_open_doors(settings: &Settings, address: SocketAddr, store: &Store) {
-    if settings.auth.registration == Registration::Open && !address.ip().to_canonical().is_loopback() {
+    if settings.lets_strangers_register(address) {
         tracing::warn!("everybody who reaches {address} may make a tenant: auth.registration is open");
     }
     if store.database() == Database::Postgres && !store.has_wall() {

@@ -46,6 +46,11 @@ impl Settings {
             said => said,
         }
     }
+
+    /// Whether anybody who reaches the listener from elsewhere may make a tenant.
+    pub(crate) fn lets_strangers_register(&self, address: SocketAddr) -> bool {
+        self.auth.registration == Registration::Open && !address.ip().to_canonical().is_loopback()
+    }
 }
 
 impl Server {
@@ -138,6 +143,18 @@ mod tests {
             let all = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
             assert_eq!(load(None, all).expect("it is good").auth.registration, expected, "{variables:?}");
         }
+    }
+
+    #[test]
+    fn strangers_register_where_they_get_to_and_it_is_open() {
+        let with = |value: &str| {
+            let variable = ("PULSESTREAM_AUTH__REGISTRATION".to_owned(), value.to_owned());
+            load(None, [variable]).expect("it is good")
+        };
+        let (here, anywhere) = ("127.0.0.1:1".parse().unwrap(), "[::]:1".parse().unwrap());
+        assert!(with("open").lets_strangers_register(anywhere));
+        assert!(!with("open").lets_strangers_register(here));
+        assert!(!with("invite").lets_strangers_register(anywhere));
     }
 
     #[test]
