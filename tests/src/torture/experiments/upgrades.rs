@@ -45,6 +45,8 @@ pub(super) async fn run(wish: Wish) -> Report {
         command::output(migrate)
     };
 
+    // The program may have to be built first, which is none of what is timed.
+    drop(command::program_doing(app.ground(), app.settings(), Some("schema=next")));
     // A search that somebody forgot to end: it holds nothing that anybody but a migration waits for.
     let mut forgetful = app.ground().postgres().await;
     let mut forgotten = forgetful.begin().await.expect("the database works");
