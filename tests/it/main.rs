@@ -14,6 +14,8 @@ mod edge;
 mod idempotency;
 mod identity;
 mod limits;
+mod mail_server;
+mod mails;
 mod overload;
 mod races;
 mod redis_away;
@@ -21,6 +23,7 @@ mod reports;
 mod sabotage;
 mod scenarios;
 mod search;
+mod secrets;
 mod shutdown;
 mod startup;
 
@@ -55,10 +58,12 @@ fn all() -> Vec<Trial> {
         redis_away::trials(),
         overload::trials(),
         edge::trials(),
+        secrets::trials(),
         shutdown::trials(),
         startup::trials(),
         access_log::trials(),
         alerting::trials(),
+        mails::trials(),
         architecture::trials(),
         sabotage::trials(),
         corpus::trials(),
