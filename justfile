@@ -24,6 +24,10 @@ torture *args:
 mutants *args:
     ./scripts/torture mutants {{ args }}
 
+# Requests made out of the OpenAPI document, and every answer held against it: `just schemathesis -n 200 --seed 7`
+schemathesis *args:
+    ./scripts/schemathesis {{ args }}
+
 # Format everything
 fmt:
     cargo fmt --all

@@ -241,7 +241,7 @@ fn definition(number: u128) -> Value {
         "threshold_value": 1_000,
         "filter": filter,
         "group_by": match number % 10 { 6 => json!(["method"]), 9 => json!(["method", "status_code"]), _ => json!([]) },
-        "time_window": ["5m", "5m", "5m", "5m", "5m", "5m", "5m", "15m", "1m", "1h"][(number / 10 % 10) as usize],
+        "time_window": match number / 10 % 10 { 7 => "15m", 8 => "1m", 9 => "1h", _ => "5m" },
         "evaluation_interval": TICK_SECS,
         "notification_channels": ["Channel 1"],
     })

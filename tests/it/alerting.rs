@@ -1,11 +1,14 @@
 //! Rules, alerts and who is told, as clients see them.
 
+mod disabled;
 mod past;
 mod receiver;
 mod routes;
 mod schedule;
 
 use std::time::Duration;
+
+pub(crate) use receiver::Receiver;
 
 use pulsestream_tests::{App, Combination, Tenant, Trial, event, on_all_four, on_some};
 use serde_json::{Value, json};
@@ -22,6 +25,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     all.extend(routes::trials());
     all.extend(schedule::trials());
     all.extend(past::trials());
+    all.extend(disabled::trials());
     all
 }
 

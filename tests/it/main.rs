@@ -15,6 +15,8 @@ mod edge;
 mod idempotency;
 mod identity;
 mod limits;
+mod mail_server;
+mod mails;
 mod overload;
 mod races;
 mod redis_away;
@@ -23,6 +25,7 @@ mod retention;
 mod sabotage;
 mod scenarios;
 mod search;
+mod secrets;
 mod shutdown;
 mod startup;
 mod upgrade;
@@ -59,12 +62,14 @@ fn all() -> Vec<Trial> {
         redis_away::trials(),
         overload::trials(),
         edge::trials(),
+        secrets::trials(),
         shutdown::trials(),
         startup::trials(),
         backup::trials(),
         upgrade::trials(),
         access_log::trials(),
         alerting::trials(),
+        mails::trials(),
         architecture::trials(),
         sabotage::trials(),
         corpus::trials(),

@@ -157,7 +157,7 @@ async fn bad_settings_are_refused_in_one_line() {
         ("ingestion.lanes", "0"),
         ("auth.key_cache_life", "1h"),
         ("auth.registration", "perhaps"),
-        ("auth.public_url", "ftp://example.com"),
+        ("server.public_url", "ftp://example.com"),
         ("log.format", "xml"),
         ("log.filter", "=,="),
     ] {

@@ -30,24 +30,22 @@ const NOTICES_PER_WORKER: u32 = 4;
 /// What works on rules and notices, for requests and in the background.
 ///
 /// # Errors
-/// When there is no key to seal secrets with, or the mail server makes no sense.
-pub(crate) fn parts(settings: &Settings, store: &Store) -> Result<Alerting> {
+/// When there is no key to seal secrets with.
+pub(crate) fn parts(settings: &Settings, store: &Store, mailer: Option<Arc<Mailer>>) -> Result<Alerting> {
     let policy = settings.outbound_policy();
     let evaluator = Evaluator::new(Arc::new(store.clone()), clock(), ids(), settings.alerting.evaluator());
     Ok(Alerting {
         evaluator: Arc::new(evaluator),
-        notifier: Arc::new(notifier(settings, policy.clone())?),
+        notifier: Arc::new(notifier(policy.clone(), mailer)?),
         policy,
         keyring: sealing_key::keyring(settings)?,
         randomness: Arc::new(|| Ok(tenancy::entropy()?)),
     })
 }
 
-fn notifier(settings: &Settings, policy: OutboundPolicy) -> Result<Notifier> {
-    let mailer = settings.smtp.mailer()?.map(Mailer::new).transpose().context("smtp.host")?;
+fn notifier(policy: OutboundPolicy, mailer: Option<Arc<Mailer>>) -> Result<Notifier> {
     let settings = NotifierSettings { policy, ..NotifierSettings::default() };
-    Notifier::new(settings, Arc::new(SystemResolver), mailer.map(Arc::new))
-        .context("preparing to send notices")
+    Notifier::new(settings, Arc::new(SystemResolver), mailer).context("preparing to send notices")
 }
 
 /// Starts to evaluate rules, to send notices, and to remove what was kept long enough.

@@ -17,6 +17,7 @@ use pulsestream_storage::Store;
 
 use crate::{
     alerting, first_start,
+    mail::{self, AccountLetters},
     secret_key::secret_key,
     settings::{Database, Redis, Settings},
     tenancy,
@@ -132,7 +133,11 @@ pub(crate) async fn service(
     let secret = secret_key(settings)?;
     let (limiter, degraded) = limiter(&settings.redis).await?;
     let store = store(&settings.database).await?;
-    let identity = Identity::new(&secret, Arc::clone(&limiter), Arc::new(SystemEntropy));
+    let mailer = mail::mailer(&settings.smtp)?;
+    let mut identity = Identity::new(&secret, Arc::clone(&limiter), Arc::new(SystemEntropy));
+    if let Some(mailer) = mailer.clone() {
+        identity = identity.with_mail(Arc::new(AccountLetters { mailer, clock: clock(), ids: ids() }));
+    }
     let ingestion = ingestion(settings, &store, limiter);
     let entropy = tenancy::entropy().context("making the secret of cursors")?;
     let cursor_key = store.cursor_key(entropy).await.context("reading the secret of cursors")?;
@@ -140,7 +145,7 @@ pub(crate) async fn service(
     if api.public_url.is_empty() {
         api.public_url = first_start::base_url(settings.tls.scheme(), address);
     }
-    let alerting = alerting::parts(settings, &store)?;
+    let alerting = alerting::parts(settings, &store, mailer)?;
     let state = AppState::new(Parts {
         ingestion: ingestion.clone(),
         store: store.clone(),

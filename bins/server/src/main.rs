@@ -7,6 +7,7 @@ mod client;
 mod compose;
 mod first_start;
 mod import;
+mod mail;
 mod retention;
 mod sealing_key;
 mod secret_key;

@@ -12,8 +12,8 @@ use tokio::{
     task::AbortHandle,
 };
 
-/// Takes every request and says 200.
-pub(super) struct Receiver {
+/// Takes every request and says the same to each.
+pub(crate) struct Receiver {
     address: SocketAddr,
     requests: Mutex<mpsc::UnboundedReceiver<Request>>,
     task: AbortHandle,
@@ -21,13 +21,18 @@ pub(super) struct Receiver {
 
 /// One request, whole.
 #[derive(Debug)]
-pub(super) struct Request {
+pub(crate) struct Request {
     headers: BTreeMap<String, String>,
     pub(super) body: Vec<u8>,
 }
 
 impl Receiver {
+    /// Says 200.
     pub(super) async fn start() -> Self {
+        Self::answering("200 OK").await
+    }
+
+    pub(crate) async fn answering(status: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
         let address = listener.local_addr().expect("it is bound");
         let (sender, requests) = mpsc::unbounded_channel();
@@ -36,7 +41,7 @@ impl Receiver {
             while let Ok((stream, _)) = listener.accept().await {
                 let sender = Arc::clone(&sender);
                 tokio::spawn(async move {
-                    if let Some(request) = take(stream).await {
+                    if let Some(request) = take(stream, status).await {
                         // Nobody waits for it any more when the trial is over.
                         _ = sender.send(request);
                     }
@@ -46,12 +51,12 @@ impl Receiver {
         Self { address, requests: Mutex::new(requests), task: task.abort_handle() }
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/hook", self.address)
     }
 
     /// The next request, whenever it comes: the trial's cap is the limit.
-    pub(super) async fn next(&self) -> Request {
+    pub(crate) async fn next(&self) -> Request {
         self.requests.lock().await.recv().await.expect("the receiver lives as long as this")
     }
 }
@@ -62,7 +67,7 @@ impl Drop for Receiver {
     }
 }
 
-async fn take(mut stream: TcpStream) -> Option<Request> {
+async fn take(mut stream: TcpStream, status: &str) -> Option<Request> {
     let mut bytes = Vec::new();
     loop {
         if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -75,7 +80,8 @@ async fn take(mut stream: TcpStream) -> Option<Request> {
             let length: usize = headers.get("content-length")?.parse().ok()?;
             if bytes.len() >= end + 4 + length {
                 let body = bytes[end + 4..end + 4 + length].to_vec();
-                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.ok()?;
+                let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nok");
+                stream.write_all(answer.as_bytes()).await.ok()?;
                 return Some(Request { headers, body });
             }
         }

@@ -24,6 +24,8 @@ pub(super) fn check(settings: &Settings) -> Result<(), Broken> {
     let Settings { server, tls, cors: _, database, redis, ingestion, auth, alerting, smtp, jobs, log } =
         settings;
 
+    let url = Some(server.public_url.as_str()).filter(|url| !url.is_empty());
+    scheme("server.public_url", url, &["http://", "https://"])?;
     count("server.workers", server.workers, 0..=512)?;
     count("server.max_connections", server.max_connections, 1..=1_000_000)?;
     count("server.max_connections_per_address", server.max_connections_per_address, 1..=1_000_000)?;
@@ -70,8 +72,6 @@ pub(super) fn check(settings: &Settings) -> Result<(), Broken> {
     if auth.secret_key.reveal().is_some_and(|secret| secret.len() < 32) {
         return Err(Broken { key: "auth.secret_key", rule: "must have at least 32 bytes".to_owned() });
     }
-    let url = Some(auth.public_url.as_str()).filter(|url| !url.is_empty());
-    scheme("auth.public_url", url, &["http://", "https://"])?;
     count("auth.max_rate_limit_per_minute", auth.max_rate_limit_per_minute, 1..=4_000_000_000)?;
     time("auth.key_cache_life", auth.key_cache_life, Duration::ZERO..=seconds(5))?;
 

@@ -44,6 +44,7 @@ pub(crate) struct Server {
     pub(crate) bind: SocketAddr,
     #[serde(with = "units::optional_path")]
     pub(crate) address_file: Option<PathBuf>,
+    pub(crate) public_url: String,
     #[serde(with = "units::optional_address")]
     pub(crate) operations_bind: Option<SocketAddr>,
     #[serde(with = "units::networks")]
@@ -142,7 +143,6 @@ pub(crate) struct Ingestion {
 pub(crate) struct Auth {
     pub(crate) secret_key: Secret,
     pub(crate) registration: Registration,
-    pub(crate) public_url: String,
     pub(crate) max_rate_limit_per_minute: usize,
     #[serde(with = "units::duration")]
     pub(crate) key_cache_life: Duration,
@@ -182,6 +182,8 @@ pub(crate) struct Smtp {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) tls: SmtpTls,
+    #[serde(with = "units::optional_path")]
+    pub(crate) certificate_authorities: Option<PathBuf>,
     pub(crate) user: String,
     pub(crate) password: Secret,
     pub(crate) from: String,

@@ -28,7 +28,7 @@ impl Settings {
                 Registration::Closed | Registration::Auto => pulsestream_api::Registration::Closed,
             },
             max_rate_limit_per_minute: u32::try_from(self.auth.max_rate_limit_per_minute).unwrap_or(u32::MAX),
-            public_url: self.auth.public_url.trim_end_matches('/').to_owned(),
+            public_url: server.public_url().unwrap_or_default(),
         }
     }
 }
@@ -54,6 +54,11 @@ impl Settings {
 }
 
 impl Server {
+    /// Where people reach the service, without a slash at the end, when that was said.
+    pub(crate) fn public_url(&self) -> Option<String> {
+        Some(self.public_url.trim_end_matches('/').to_owned()).filter(|url| !url.is_empty())
+    }
+
     /// Whether others than this host get to the listener without a proxy that is known of.
     pub(crate) fn is_public(&self, address: SocketAddr) -> bool {
         !address.ip().to_canonical().is_loopback() && self.trusted_proxies.is_empty()

@@ -6,7 +6,7 @@ mod receiver;
 mod stage;
 
 use pulsestream_domain::{
-    alerting::{AttemptOutcome, DeliveryState},
+    alerting::{AttemptOutcome, DeliveryReason, DeliveryState},
     ports::StoreError,
 };
 use pulsestream_jobs::Verdict;
@@ -109,6 +109,24 @@ async fn a_receiver_that_is_gone_disables_its_channel_and_another_is_told() {
     assert_eq!(gone.ids().len(), 1);
     assert_eq!(other.ids().len(), 1);
     assert!(other.bodies()[0].contains("was disabled"), "{}", other.bodies()[0]);
+}
+
+#[tokio::test]
+async fn owners_are_told_of_a_disabled_channel_by_a_delivery_that_leaves_the_channel_alone() {
+    let gone = Receiver::start(vec![Behaviour::Status("410 Gone", "")]).await;
+    let stage = Stage::at(&gone);
+    let tenant_id = stage.channel(1).tenant_id;
+    stage.store.put_owner(tenant_id, "ann@example.com".parse().unwrap());
+    stage.say(1);
+    stage.run_for(FAR).await;
+
+    let told: Vec<_> = stage.store.deliveries(tenant_id);
+    let [_, told] = told.as_slice() else { panic!("one delivery to the owners: {told:?}") };
+    assert_eq!((told.reason, told.channel_id), (DeliveryReason::OwnersTold, stage.channel(1).id));
+    let (told, attempts) = stage.delivery(told.id);
+    assert_eq!((told.state, attempts.len()), (DeliveryState::Failed, 1), "there is no mail server here");
+    assert_eq!(attempts[0].error.as_deref(), Some("no mail server is set up"));
+    assert_eq!(gone.ids().len(), 1, "the channel itself hears nothing of it");
 }
 
 #[tokio::test]

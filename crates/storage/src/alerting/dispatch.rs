@@ -2,9 +2,7 @@
 
 use pulsestream_domain::{
     Timestamp,
-    alerting::{
-        Attempt, AttemptRecord, ChannelEffect, ChannelId, ChannelKind, DueDelivery, FailureStreak, Recorded,
-    },
+    alerting::{Attempt, AttemptRecord, ChannelEffect, ChannelId, DueDelivery, FailureStreak, Recorded},
     job::{LeaseCheck, LeasedJob},
     ports::StoreError,
     tenant::TenantId,
@@ -56,13 +54,15 @@ impl Store {
             let streak = streak(&to);
             let sealed_secrets = to.sealed_secrets.clone();
             let channel = channels::channel(to)?;
-            let letters_last_day = match channel.destination.kind() {
-                ChannelKind::Email => letters_since(&snapshot, tenant_id, now.plus_secs(-DAY_SECS)).await?,
-                _ => 0,
+            let delivery = deliveries::delivery(&found)?;
+            let letters_last_day = if delivery.is_mail(channel.destination.kind()) {
+                letters_since(&snapshot, tenant_id, now.plus_secs(-DAY_SECS)).await?
+            } else {
+                0
             };
             snapshot.commit().await?;
             Ok(Some(DueDelivery {
-                delivery: deliveries::delivery(&found)?,
+                delivery,
                 progress: deliveries::progress(&found)?,
                 channel,
                 sealed_secrets,

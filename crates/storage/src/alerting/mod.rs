@@ -43,6 +43,7 @@ use pulsestream_domain::{
         AttemptRecord, Channel, Committed, DueDelivery, Evaluation, Example, ExampleQuery, ObservationQuery,
         Observed, Portion, Recorded, RuleId, RuleState, SeriesQuery,
     },
+    identity::Email,
     job::LeasedJob,
     ports::{AlertStore, DeliveryStore, StoreError},
     tenant::TenantId,
@@ -101,6 +102,10 @@ impl DeliveryStore for Store {
         channels.retain(|channel| channel.enabled);
         channels.sort_by_key(|channel| channel.id);
         Ok(channels)
+    }
+
+    async fn owners(&self, tenant_id: TenantId) -> Result<Vec<Email>, StoreError> {
+        self.owners_to_tell(tenant_id).await
     }
 
     async fn record(&self, record: &AttemptRecord, now: Timestamp) -> Result<Recorded, StoreError> {

@@ -2,6 +2,7 @@
 
 use pulsestream_domain::{
     Timestamp,
+    alerting::MAX_OWNERS_TOLD,
     identity::{AuditAction, AuditHash, Email, Origin, PasswordHash, Role, SessionId, Target, User, UserId},
     ports::StoreError,
     tenant::TenantId,
@@ -113,6 +114,19 @@ impl Store {
             .filter(Column::Email.eq(email.as_str()))
             .one(lookups);
         Ok(self.read(find).await?.map(user).transpose()?)
+    }
+
+    /// The addresses of a tenant's active owners, the oldest users first; at most [`MAX_OWNERS_TOLD`].
+    pub(crate) async fn owners_to_tell(&self, tenant_id: TenantId) -> Result<Vec<Email>, StoreError> {
+        let find = Entity::find()
+            .filter(Column::TenantId.eq(tenant_id.0))
+            .filter(Column::Role.eq(Role::Owner.as_str()))
+            .filter(Column::IsActive.eq(true))
+            .order_by_asc(Column::Id)
+            .limit(MAX_OWNERS_TOLD as u64)
+            .all(&self.connections.lookups);
+        let owners = self.read(find).await?.into_iter().map(|row| user(row).map(|owner| owner.email));
+        Ok(owners.collect::<Result<_, UnreadableRow>>()?)
     }
 
     /// Users of a tenant, by address.
