@@ -1,13 +1,13 @@
 //! The store itself: opened, migrated, asked, closed.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, panic, sync::Arc};
 
 use pulsestream_domain::ports::{BoxError, StoreError};
 use sea_orm::{
     ConnAcquireErr, ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
+    IsolationLevel, RuntimeErr, SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
 };
-use tokio::{sync::Notify, time::timeout};
+use tokio::{sync::Notify, task::JoinError, time::timeout};
 
 use crate::{
     append::Appender,
@@ -185,7 +185,7 @@ impl Store {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        self.connections.changes.begin_with_options(options).await
+        transaction(&self.connections.changes, options).await
     }
 
     /// A transaction whose statements all see the same moment.
@@ -194,7 +194,7 @@ impl Store {
         let isolation_level =
             (self.database() == Database::Postgres).then_some(IsolationLevel::RepeatableRead);
         let options = TransactionOptions { isolation_level, ..TransactionOptions::default() };
-        self.connections.lookups.begin_with_options(options).await
+        transaction(&self.connections.lookups, options).await
     }
 
     /// A pool that waits for a server that is down says the same as one whose connections are all taken.
@@ -208,6 +208,23 @@ impl Store {
             }
             error => fault(error),
         }
+    }
+}
+
+/// Begins on a task of its own, which waits for the answer also when the caller no longer does. sqlx forgets a
+/// `BEGIN` whose answer nobody waited for: the connection would go back to its pool with the transaction open, and what
+/// others then do on it, and are told is done, would never be committed.
+async fn transaction(
+    connection: &DatabaseConnection,
+    options: TransactionOptions,
+) -> Result<DatabaseTransaction, DbErr> {
+    let connection = connection.clone();
+    let begun = tokio::spawn(async move { connection.begin_with_options(options).await }).await;
+    match begun.map_err(JoinError::try_into_panic) {
+        Ok(begun) => begun,
+        Err(Ok(panic)) => panic::resume_unwind(panic),
+        // Only a runtime that ends drops tasks.
+        Err(Err(ended)) => Err(DbErr::Conn(RuntimeErr::Internal(ended.to_string()))),
     }
 }
 
