@@ -31,7 +31,7 @@ use crate::{
 /// `letters > 0` stands as it does in the index.
 const LETTERS: &str = "
 SELECT CAST(coalesce(sum(letters), 0) AS bigint) FROM delivery_attempts
-WHERE tenant_id = $1 AND started_at > $2 AND letters > 0";
+WHERE tenant_id = $1 AND started_at >= $2 AND letters > 0";
 
 const DAY_SECS: i64 = 86_400;
 
