@@ -1,5 +1,7 @@
 //! Rules, alerts and who is told, as clients see them.
 
+mod delivering;
+mod limits;
 mod past;
 mod receiver;
 mod routes;
@@ -22,6 +24,8 @@ pub(crate) fn trials() -> Vec<Trial> {
     all.extend(routes::trials());
     all.extend(schedule::trials());
     all.extend(past::trials());
+    all.extend(limits::trials());
+    all.extend(delivering::trials());
     all
 }
 

@@ -36,6 +36,7 @@ pub(crate) fn parts(settings: &Settings, store: &Store) -> Result<Alerting> {
         policy,
         keyring: sealing_key::keyring(settings)?,
         randomness: Arc::new(|| Ok(tenancy::entropy()?)),
+        max_rules: settings.alerting.max_rules,
     })
 }
 
