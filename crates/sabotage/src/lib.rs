@@ -7,7 +7,7 @@
 //!
 //! | pair | what happens |
 //! |---|---|
-//! | `abort=STEP:N` | the process dies when it passes a step of [`STEPS`] for the `N`-th time |
+//! | `abort=STEP:N` | the process dies when it passes a step of [`STEPS`] or [`ALERT_STEPS`] for the `N`-th time |
 //! | `mutant=NAME` | one thing is done wrong, always: see [`MUTANTS`] |
 //! | `clock=SECONDS` | the process' clock is ahead by that much, or behind if it is negative |
 
@@ -38,6 +38,19 @@ pub const STEPS: [&str; 12] = [
     "before_reply",
 ];
 
+/// Where the work on an alert can be cut short, in its order from a rule's tick to the record of a notice.
+pub const ALERT_STEPS: [&str; 9] = [
+    "job_claimed",
+    "rule_loaded",
+    "window_observed",
+    "evaluation_before_commit",
+    "evaluation_after_commit",
+    "delivery_loaded",
+    "attempt_made",
+    "attempt_before_commit",
+    "attempt_after_commit",
+];
+
 /// What can be done wrong: a name, and what that is.
 pub const MUTANTS: [(&str, &str); 15] = [
     ("answer_before_commit", "an event is answered while its insert is still under way"),
@@ -65,13 +78,17 @@ static PLAN: LazyLock<Plan> = LazyLock::new(|| {
 
 static PASSED: AtomicU64 = AtomicU64::new(0);
 
-/// Passes a step of [`STEPS`], and dies there if that is the plan.
+/// Passes a step of [`STEPS`] or [`ALERT_STEPS`], and dies there if that is the plan.
 pub fn step(name: &str) {
-    debug_assert!(STEPS.contains(&name), "{name} is not in STEPS");
+    debug_assert!(is_step(name), "{name} is no step");
     let Some((planned, times)) = &PLAN.abort else { return };
     if planned == name && PASSED.fetch_add(1, Ordering::SeqCst) + 1 == *times {
         process::abort();
     }
+}
+
+fn is_step(name: &str) -> bool {
+    STEPS.contains(&name) || ALERT_STEPS.contains(&name)
 }
 
 /// Whether to do this of [`MUTANTS`] wrong.
@@ -101,7 +118,7 @@ impl Plan {
             match name {
                 "abort" => {
                     let (step, times) = value.split_once(':').ok_or_else(bad)?;
-                    let step = STEPS.contains(&step).then(|| step.to_owned()).ok_or_else(bad)?;
+                    let step = is_step(step).then(|| step.to_owned()).ok_or_else(bad)?;
                     plan.abort = Some((step, times.parse().map_err(|_| bad())?));
                 }
                 "mutant" if MUTANTS.iter().any(|(mutant, _)| *mutant == value) => {
@@ -124,6 +141,7 @@ mod tests {
         let plan = Plan::parse("abort=after_commit:2,clock=-600,mutant=no_sort").unwrap();
         assert_eq!(plan.abort, Some(("after_commit".to_owned(), 2)));
         assert_eq!((plan.clock_lead_seconds, plan.mutant.as_deref()), (-600, Some("no_sort")));
+        assert!(Plan::parse("abort=attempt_made:1").is_ok());
         assert_eq!(Plan::parse(""), Ok(Plan::default()));
         for bad in ["abort", "abort=lunch:1", "abort=settled", "mutant=x_ray", "clock=noon", "x=y"] {
             assert!(Plan::parse(bad).is_err(), "{bad}");

@@ -92,7 +92,11 @@ impl Store {
                     delivery_attempts::Entity::insert(row).exec_without_returning(&transaction).await?;
                 }
                 affect_channel(&transaction, record, now).await?;
+                #[cfg(feature = "sabotage")]
+                pulsestream_sabotage::step("attempt_before_commit");
                 transaction.commit().await?;
+                #[cfg(feature = "sabotage")]
+                pulsestream_sabotage::step("attempt_after_commit");
                 Ok(Recorded::Recorded)
             })
             .await?;

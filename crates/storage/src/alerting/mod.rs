@@ -56,7 +56,10 @@ impl AlertStore for Store {
         rule_id: RuleId,
         at: Timestamp,
     ) -> Result<Option<RuleState>, StoreError> {
-        self.rule_state(tenant_id, rule_id, at).await
+        let state = self.rule_state(tenant_id, rule_id, at).await;
+        #[cfg(feature = "sabotage")]
+        pulsestream_sabotage::step("rule_loaded");
+        state
     }
 
     async fn active_rules(&self, tenant_id: TenantId) -> Result<Vec<RuleId>, StoreError> {
@@ -64,7 +67,10 @@ impl AlertStore for Store {
     }
 
     async fn observe(&self, tenant_id: TenantId, query: &ObservationQuery) -> Result<Observed, StoreError> {
-        self.observe_window(tenant_id, query).await
+        let observed = self.observe_window(tenant_id, query).await;
+        #[cfg(feature = "sabotage")]
+        pulsestream_sabotage::step("window_observed");
+        observed
     }
 
     async fn examples(&self, tenant_id: TenantId, query: &ExampleQuery) -> Result<Vec<Example>, StoreError> {
@@ -83,7 +89,10 @@ impl AlertStore for Store {
 #[async_trait]
 impl DeliveryStore for Store {
     async fn due(&self, job: &LeasedJob, now: Timestamp) -> Result<Option<DueDelivery>, StoreError> {
-        self.due_delivery(job, now).await
+        let due = self.due_delivery(job, now).await;
+        #[cfg(feature = "sabotage")]
+        pulsestream_sabotage::step("delivery_loaded");
+        due
     }
 
     async fn enabled_channels(&self, tenant_id: TenantId) -> Result<Vec<Channel>, StoreError> {
@@ -94,6 +103,8 @@ impl DeliveryStore for Store {
     }
 
     async fn record(&self, record: &AttemptRecord, now: Timestamp) -> Result<Recorded, StoreError> {
+        #[cfg(feature = "sabotage")]
+        pulsestream_sabotage::step("attempt_made");
         self.record_attempt(record, now).await
     }
 }

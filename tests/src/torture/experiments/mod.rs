@@ -1,5 +1,6 @@
 //! The experiments, by the names they have in `docs/dependability.md`.
 
+mod alert_steps;
 mod bombs;
 mod clocks;
 mod crash_points;
@@ -92,6 +93,12 @@ pub fn all() -> Vec<Experiment> {
         Experiment::new("T6b", "clients that stall", stalled_clients::run),
         Experiment::new("T6d", "twice as much as it can take", overload::run),
         Experiment::new("T6e", "bodies made to fill the memory", bombs::run),
+        Experiment::new("T9/sqlite", "the server dies at each step of an alert and its notice", |wish| {
+            alert_steps::run(wish, Combination::SQLITE)
+        }),
+        Experiment::new("T9/postgres", "the server dies at each step of an alert and its notice", |wish| {
+            alert_steps::run(wish, Combination::POSTGRES)
+        }),
         Experiment::new("T17", "the server is told to end under load", shutdown::run),
         Experiment::new("T20", "a server with a wrong clock", clocks::run),
     ]
