@@ -1,6 +1,8 @@
 //! Rules, alerts and who is told, as clients see them.
 
+mod delivering;
 mod disabled;
+mod limits;
 mod past;
 mod receiver;
 mod routes;
@@ -26,6 +28,8 @@ pub(crate) fn trials() -> Vec<Trial> {
     all.extend(schedule::trials());
     all.extend(past::trials());
     all.extend(disabled::trials());
+    all.extend(limits::trials());
+    all.extend(delivering::trials());
     all
 }
 

@@ -40,6 +40,7 @@ pub(crate) fn parts(settings: &Settings, store: &Store, mailer: Option<Arc<Maile
         policy,
         keyring: sealing_key::keyring(settings)?,
         randomness: Arc::new(|| Ok(tenancy::entropy()?)),
+        max_rules: settings.alerting.max_rules,
     })
 }
 

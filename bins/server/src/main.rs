@@ -8,6 +8,7 @@ mod compose;
 mod first_start;
 mod import;
 mod mail;
+mod own_addresses;
 mod retention;
 mod sealing_key;
 mod secret_key;

@@ -7,7 +7,7 @@
 //!
 //! | pair | what happens |
 //! |---|---|
-//! | `abort=STEP:N` | the process dies when it passes a step of [`STEPS`] for the `N`-th time |
+//! | `abort=STEP:N` | the process dies when it passes a step of [`STEPS`] or [`ALERT_STEPS`] for the `N`-th time |
 //! | `mutant=NAME` | one thing is done wrong, always: see [`MUTANTS`] |
 //! | `clock=SECONDS` | the process' clock is ahead by that much, or behind if it is negative |
 //! | `schema=next` | the process is of the next release: its schema has one step more |
@@ -42,6 +42,19 @@ pub const STEPS: [&str; 12] = [
 /// Where a step of the schema can be cut short: it is done, and not committed.
 pub const SCHEMA_STEP: &str = "schema_changed";
 
+/// Where the work on an alert can be cut short, in its order from a rule's tick to the record of a notice.
+pub const ALERT_STEPS: [&str; 9] = [
+    "job_claimed",
+    "rule_loaded",
+    "window_observed",
+    "evaluation_before_commit",
+    "evaluation_after_commit",
+    "delivery_loaded",
+    "attempt_made",
+    "attempt_before_commit",
+    "attempt_after_commit",
+];
+
 /// What can be done wrong: a name, and what that is.
 pub const MUTANTS: [(&str, &str); 18] = [
     ("answer_before_commit", "an event is answered while its insert is still under way"),
@@ -72,23 +85,23 @@ static PLAN: LazyLock<Plan> = LazyLock::new(|| {
 
 static PASSED: AtomicU64 = AtomicU64::new(0);
 
-/// Passes a step of [`STEPS`], and dies there if that is the plan.
+/// Passes a step of [`STEPS`] or [`ALERT_STEPS`], and dies there if that is the plan.
 pub fn step(name: &str) {
-    debug_assert!(is_step(name), "{name} is not in STEPS");
+    debug_assert!(is_step(name), "{name} is no step");
     let Some((planned, times)) = &PLAN.abort else { return };
     if planned == name && PASSED.fetch_add(1, Ordering::SeqCst) + 1 == *times {
         process::abort();
     }
 }
 
+fn is_step(name: &str) -> bool {
+    STEPS.contains(&name) || ALERT_STEPS.contains(&name) || name == SCHEMA_STEP
+}
+
 /// Whether to do this of [`MUTANTS`] wrong.
 pub fn is_broken(name: &str) -> bool {
     debug_assert!(MUTANTS.iter().any(|(mutant, _)| *mutant == name), "{name} is not in MUTANTS");
     PLAN.mutant.as_deref() == Some(name)
-}
-
-fn is_step(name: &str) -> bool {
-    STEPS.contains(&name) || name == SCHEMA_STEP
 }
 
 /// Whether the process is of the next release.
@@ -142,6 +155,7 @@ mod tests {
         let plan = Plan::parse("abort=after_commit:2,clock=-600,mutant=no_sort").unwrap();
         assert_eq!(plan.abort, Some(("after_commit".to_owned(), 2)));
         assert_eq!((plan.clock_lead_seconds, plan.mutant.as_deref()), (-600, Some("no_sort")));
+        assert!(Plan::parse("abort=attempt_made:1").is_ok());
         assert_eq!(Plan::parse(""), Ok(Plan::default()));
         for bad in
             ["abort", "abort=lunch:1", "abort=settled", "mutant=x_ray", "clock=noon", "schema=old", "x=y"]

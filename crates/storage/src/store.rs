@@ -9,7 +9,7 @@ use pulsestream_domain::{
 use pulsestream_migration::wall::Wall;
 use sea_orm::{
     ConnAcquireErr, ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
+    IsolationLevel, SqliteTransactionMode, TransactionOptions,
 };
 use tokio::{sync::Notify, time::timeout};
 
@@ -227,7 +227,7 @@ impl Store {
 
     /// A transaction that changes something of several tenants.
     pub(crate) async fn begin_across_tenants(&self) -> Result<DatabaseTransaction, DbErr> {
-        self.connections.changes.across_tenants().begin_with_options(for_changes()).await
+        self.connections.changes.begin_across_tenants(for_changes()).await
     }
 
     /// A transaction whose statements all see the same moment of one tenant.

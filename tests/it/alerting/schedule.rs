@@ -16,7 +16,7 @@ pub(super) fn trials() -> Vec<Trial> {
 }
 
 /// A server whose notices may go to this very host, and that does not wait for late events.
-fn builder(combination: Combination) -> AppBuilder {
+pub(super) fn builder(combination: Combination) -> AppBuilder {
     App::builder(combination)
         .set("alerting.ingest_delay", "0s")
         .set("alerting.allow_http", true)

@@ -8,6 +8,7 @@ use pulsestream_notification::{
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use super::{Alerting, Jobs, Settings, Smtp, SmtpTls};
+use crate::own_addresses;
 
 impl Settings {
     /// Where notices may go.
@@ -21,7 +22,7 @@ impl Settings {
         OutboundPolicy {
             allow_http: alerting.allow_http,
             private: alerting.allow_private_destinations.then_some(private),
-            own_addresses: if bind.is_unspecified() { Vec::new() } else { vec![bind] },
+            own_addresses: if bind.is_unspecified() { own_addresses::outgoing() } else { vec![bind] },
             own_names: Vec::new(),
         }
     }

@@ -80,6 +80,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), Broken> {
         return Err(Broken { key: "alerting.secret_key", rule: "must have at least 32 bytes".to_owned() });
     }
     count("alerting.letters_per_day", alerting.letters_per_day as usize, 0..=1_000_000)?;
+    count("alerting.max_rules", alerting.max_rules as usize, 1..=100_000)?;
 
     if !smtp.host.is_empty() && smtp.from.is_empty() {
         return Err(alone("smtp.host", "smtp.from"));

@@ -173,6 +173,7 @@ pub(crate) struct Alerting {
     #[serde(with = "units::ports")]
     pub(crate) private_ports: Vec<RangeInclusive<u16>>,
     pub(crate) letters_per_day: u32,
+    pub(crate) max_rules: u32,
 }
 
 /// The server that takes mail. Without a host there is none.

@@ -12,7 +12,7 @@ use serde_json::Map;
 
 /// What is sent when somebody tries a channel. It is sent even where the channel is disabled, and once: a test
 /// that fails is over.
-pub fn test_delivery(channel: &Channel, now: Timestamp, ids: &dyn IdSource) -> Delivery {
+pub(crate) fn test_delivery(channel: &Channel, now: Timestamp, ids: &dyn IdSource) -> Delivery {
     let title = format!("Test of the channel '{}'", channel.name);
     let message = "Somebody tries this channel. Nothing is wrong.";
     let said = Said { severity: AlertSeverity::Low, title, message: message.to_owned() };

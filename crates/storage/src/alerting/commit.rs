@@ -49,7 +49,11 @@ impl Store {
                 let transition = &evaluation.transition;
                 timeline::add(&transaction, evaluation.tenant_id, &transition.timeline).await?;
                 outgoing::add(&transaction, &transition.deliveries).await?;
+                #[cfg(feature = "sabotage")]
+                pulsestream_sabotage::step("evaluation_before_commit");
                 transaction.commit().await?;
+                #[cfg(feature = "sabotage")]
+                pulsestream_sabotage::step("evaluation_after_commit");
                 Ok(Committed::Committed)
             })
             .await?;

@@ -29,7 +29,7 @@ use crate::{
 /// `letters > 0` stands as it does in the index.
 const LETTERS: &str = "
 SELECT CAST(coalesce(sum(letters), 0) AS bigint) FROM delivery_attempts
-WHERE tenant_id = $1 AND started_at > $2 AND letters > 0";
+WHERE tenant_id = $1 AND started_at >= $2 AND letters > 0";
 
 const DAY_SECS: i64 = 86_400;
 
@@ -92,7 +92,11 @@ impl Store {
                     delivery_attempts::Entity::insert(row).exec_without_returning(&transaction).await?;
                 }
                 affect_channel(&transaction, record, now).await?;
+                #[cfg(feature = "sabotage")]
+                pulsestream_sabotage::step("attempt_before_commit");
                 transaction.commit().await?;
+                #[cfg(feature = "sabotage")]
+                pulsestream_sabotage::step("attempt_after_commit");
                 Ok(Recorded::Recorded)
             })
             .await?;

@@ -65,7 +65,10 @@ impl AlertStore for Store {
         rule_id: RuleId,
         at: Timestamp,
     ) -> Result<Option<RuleState>, StoreError> {
-        self.ask_together(tenant_id, StateQuestion { rule_id, at }).await
+        let state = self.ask_together(tenant_id, StateQuestion { rule_id, at }).await;
+        #[cfg(feature = "sabotage")]
+        pulsestream_sabotage::step("rule_loaded");
+        state
     }
 
     async fn active_rules(&self, tenant_id: TenantId) -> Result<Vec<RuleId>, StoreError> {
@@ -73,7 +76,10 @@ impl AlertStore for Store {
     }
 
     async fn observe(&self, tenant_id: TenantId, query: &ObservationQuery) -> Result<Observed, StoreError> {
-        self.ask_together(tenant_id, query.clone()).await
+        let observed = self.ask_together(tenant_id, query.clone()).await;
+        #[cfg(feature = "sabotage")]
+        pulsestream_sabotage::step("window_observed");
+        observed
     }
 
     async fn examples(&self, tenant_id: TenantId, query: &ExampleQuery) -> Result<Vec<Example>, StoreError> {
@@ -94,7 +100,10 @@ impl AlertStore for Store {
 #[async_trait]
 impl DeliveryStore for Store {
     async fn due(&self, job: &LeasedJob, now: Timestamp) -> Result<Option<DueDelivery>, StoreError> {
-        self.due_delivery(job, now).await
+        let due = self.due_delivery(job, now).await;
+        #[cfg(feature = "sabotage")]
+        pulsestream_sabotage::step("delivery_loaded");
+        due
     }
 
     async fn enabled_channels(&self, tenant_id: TenantId) -> Result<Vec<Channel>, StoreError> {
@@ -109,6 +118,8 @@ impl DeliveryStore for Store {
     }
 
     async fn record(&self, record: &AttemptRecord, now: Timestamp) -> Result<Recorded, StoreError> {
+        #[cfg(feature = "sabotage")]
+        pulsestream_sabotage::step("attempt_made");
         self.record_attempt(record, now).await
     }
 }

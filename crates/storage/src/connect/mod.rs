@@ -1,5 +1,6 @@
 //! From settings to connections.
 
+mod begin;
 mod postgres;
 mod sqlite;
 mod tenant;

@@ -6,8 +6,10 @@ use async_trait::async_trait;
 use pulsestream_domain::tenant::TenantId;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult,
-    Statement, TransactionOptions, TransactionTrait as _,
+    Statement, TransactionOptions,
 };
+
+use super::begin::begin;
 
 /// Both last until the end of the transaction: a connection goes back to its pool as nobody's.
 const ENTER: &str = "SELECT set_config('role', $1, true), set_config('app.tenant_id', $2, true)";
@@ -53,13 +55,21 @@ impl Pool {
         tenant_id: TenantId,
         options: TransactionOptions,
     ) -> Result<DatabaseTransaction, DbErr> {
-        let transaction = self.connections.begin_with_options(options).await?;
+        let transaction = begin(&self.connections, options).await?;
         if let Some(role) = self.role.get() {
             let values = [role.into(), tenant_id.to_string().into()];
             let enter = Statement::from_sql_and_values(DbBackend::Postgres, ENTER, values);
             transaction.query_one_raw(enter).await?;
         }
         Ok(transaction)
+    }
+
+    /// A transaction on what belongs to no tenant, or to all of them.
+    pub(crate) async fn begin_across_tenants(
+        &self,
+        options: TransactionOptions,
+    ) -> Result<DatabaseTransaction, DbErr> {
+        begin(&self.connections, options).await
     }
 
     /// To ask for what belongs to no tenant, or to all of them.

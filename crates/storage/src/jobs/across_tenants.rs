@@ -62,6 +62,10 @@ impl Store {
             Database::Sqlite if !self.is_any_due(&demands, now).await? => Vec::new(),
             Database::Sqlite => self.change(self.claim_on_sqlite(&demands, until, now)).await?,
         };
+        #[cfg(feature = "sabotage")]
+        if !rows.is_empty() {
+            pulsestream_sabotage::step("job_claimed");
+        }
         Ok(rows.into_iter().map(leased).collect::<Result<_, _>>()?)
     }
 

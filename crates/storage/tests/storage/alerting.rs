@@ -3,6 +3,7 @@
 mod contract;
 mod delivering;
 mod observing;
+mod observing_alike;
 mod people;
 mod together;
 

@@ -18,8 +18,6 @@ use super::{
 };
 use crate::{answer, caller::Caller, error::ApiError, openapi, query, state::State};
 
-/// How many rules a tenant may have.
-const MAX_RULES: u32 = 1_000;
 pub(super) const RULE: &str = "rule";
 
 /// A rule that was made or changed.
@@ -95,9 +93,10 @@ pub(crate) async fn create_rule(
         last_triggered_at: None,
         total_triggers: 0,
     };
-    match state.store.create_rule(&rule, job(&state, &rule).as_ref(), MAX_RULES).await? {
+    let max = state.alerting.max_rules;
+    match state.store.create_rule(&rule, job(&state, &rule).as_ref(), max).await? {
         RuleCreated::Created => kept(&state, &rule, "Alert rule created successfully").await,
-        RuleCreated::QuotaExceeded => Err(ApiError::QuotaExceeded { what: "rules", max: MAX_RULES }),
+        RuleCreated::QuotaExceeded => Err(ApiError::QuotaExceeded { what: "rules", max }),
     }
 }
 
