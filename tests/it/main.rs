@@ -14,6 +14,7 @@ mod edge;
 mod idempotency;
 mod identity;
 mod limits;
+mod matrix;
 mod overload;
 mod races;
 mod redis_away;
@@ -23,6 +24,7 @@ mod scenarios;
 mod search;
 mod shutdown;
 mod startup;
+mod tables;
 
 /// Trials wait more than they compute.
 const TRIALS_PER_CORE: usize = 2;
@@ -48,6 +50,7 @@ fn all() -> Vec<Trial> {
         limits::trials(),
         credentials::trials(),
         identity::trials(),
+        matrix::trials(),
         search::trials(),
         reports::trials(),
         races::trials(),
@@ -63,5 +66,8 @@ fn all() -> Vec<Trial> {
         sabotage::trials(),
         corpus::trials(),
     ];
-    modules.into_iter().flatten().collect()
+    let mut all: Vec<Trial> = modules.into_iter().flatten().collect();
+    let tables = tables::trials(&all);
+    all.extend(tables);
+    all
 }
