@@ -17,6 +17,7 @@ mod identity;
 mod limits;
 mod mail_server;
 mod mails;
+mod matrix;
 mod overload;
 mod races;
 mod redis_away;
@@ -28,6 +29,7 @@ mod search;
 mod secrets;
 mod shutdown;
 mod startup;
+mod tables;
 mod upgrade;
 
 /// Trials wait more than they compute.
@@ -54,6 +56,7 @@ fn all() -> Vec<Trial> {
         limits::trials(),
         credentials::trials(),
         identity::trials(),
+        matrix::trials(),
         search::trials(),
         reports::trials(),
         retention::trials(),
@@ -74,5 +77,8 @@ fn all() -> Vec<Trial> {
         sabotage::trials(),
         corpus::trials(),
     ];
-    modules.into_iter().flatten().collect()
+    let mut all: Vec<Trial> = modules.into_iter().flatten().collect();
+    let tables = tables::trials(&all);
+    all.extend(tables);
+    all
 }

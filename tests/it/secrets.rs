@@ -16,7 +16,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use pulsestream_testing::shared;
 use pulsestream_tests::{
-    Answer, App, Client, Combination, Database, Trial, command, event_with_id, on_some, once,
+    Answer, App, Client, Combination, Database, Tenant, Trial, command, event_with_id, on_some, once,
     person::with_token, unique,
 };
 use reqwest::Method;
@@ -67,8 +67,9 @@ struct Stage {
 
 async fn no_secret_is_in_anything_that_comes_out(combination: Combination) {
     let mut stage = start(combination).await;
-    let credentials = people_and_keys(&mut stage).await;
-    channels(&mut stage, &credentials[0]).await;
+    let tenant = stage.app.tenant().await;
+    let credentials = people_and_keys(&mut stage, &tenant).await;
+    channels(&mut stage, &tenant, &credentials[0]).await;
     every_operation(&mut stage, &credentials).await;
     starts_that_fail(&mut stage).await;
 
@@ -135,9 +136,8 @@ fn random() -> String {
 }
 
 /// Logs in and out, rightly and wrongly; answers with the owner, a key that may do everything, and nobody.
-async fn people_and_keys(stage: &mut Stage) -> [Client; 3] {
+async fn people_and_keys(stage: &mut Stage, tenant: &Tenant) -> [Client; 3] {
     let Stage { app, scanner, .. } = stage;
-    let tenant = app.tenant().await;
     scanner.plant("API key", &tenant.key);
     tenant.send(&event_with_id("first")).await.expect(200);
     let email = format!("{}@example.com", unique("owner"));
@@ -193,8 +193,8 @@ async fn people_and_keys(stage: &mut Stage) -> [Client; 3] {
 }
 
 /// Makes, tries, turns and shows channels of each kind.
-async fn channels(stage: &mut Stage, owner: &Client) {
-    let receiver = Receiver::answering("500 Internal Server Error").await;
+async fn channels(stage: &mut Stage, tenant: &Tenant, owner: &Client) {
+    let receiver = Receiver::answering(tenant, "500 Internal Server Error").await;
     let scanner = &mut stage.scanner;
     let (header, slack, routing_key) = (random(), random(), random());
     scanner.plant("header of a webhook", &header);

@@ -58,7 +58,7 @@ async fn owners_get_a_letter_when_the_receiver_of_a_channel_is_gone(combination:
     let (one, other) =
         (Person::create(&app, &tenant, "owner").await, Person::create(&app, &tenant, "owner").await);
     Person::create(&app, &tenant, "admin").await;
-    let gone = Receiver::answering("410 Gone").await;
+    let gone = Receiver::answering(&tenant, "410 Gone").await;
     let channel = tell_of_alert(&tenant, &gone).await;
     gone.next().await;
 
@@ -82,7 +82,7 @@ async fn without_a_mail_server_the_channel_and_its_deliveries_tell_that_it_is_di
     let app = builder(combination).start().await;
     let tenant = app.tenant().await;
     Person::create(&app, &tenant, "owner").await;
-    let gone = Receiver::answering("410 Gone").await;
+    let gone = Receiver::answering(&tenant, "410 Gone").await;
     let channel = tell_of_alert(&tenant, &gone).await;
 
     let told = owners_told(&tenant, &channel, |told| told["state"] == "failed").await;
@@ -102,7 +102,7 @@ async fn letters_to_owners_count_for_the_daily_limit(combination: Combination) {
         .await;
     let tenant = app.tenant().await;
     Person::create(&app, &tenant, "owner").await;
-    let gone = Receiver::answering("410 Gone").await;
+    let gone = Receiver::answering(&tenant, "410 Gone").await;
     let channel = tell_of_alert(&tenant, &gone).await;
     mails.letter().await;
     owners_told(&tenant, &channel, |told| told["state"] == "delivered").await;

@@ -70,10 +70,8 @@ async fn a_tenant_has_only_so_many_rules(combination: Combination) {
     post(&other, "/rules", &rule(&json!({}))).await;
 
     delete(&tenant, &format!("/rules/{last}")).await;
-    let (one, two) = tokio::join!(
-        tenant.post(&format!("{ALERTING}/rules"), &rule(&json!({}))),
-        tenant.post(&format!("{ALERTING}/rules"), &rule(&json!({}))),
-    );
+    let (path, body) = (format!("{ALERTING}/rules"), rule(&json!({})));
+    let (one, two) = tokio::join!(tenant.post(&path, &body), tenant.post(&path, &body));
     let mut statuses = [one.status, two.status];
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 422], "two at once have room for one");

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use hmac::{Hmac, KeyInit, Mac};
+use pulsestream_tests::{Tenant, canary};
 use sha2::Sha256;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -15,6 +16,7 @@ use tokio::{
 /// Takes every request and says the same to each.
 pub(crate) struct Receiver {
     address: SocketAddr,
+    canary: String,
     requests: Mutex<mpsc::UnboundedReceiver<Request>>,
     task: AbortHandle,
 }
@@ -23,16 +25,17 @@ pub(crate) struct Receiver {
 #[derive(Debug)]
 pub(crate) struct Request {
     headers: BTreeMap<String, String>,
-    pub(super) body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Receiver {
-    /// Says 200.
-    pub(super) async fn start() -> Self {
-        Self::answering("200 OK").await
+    /// Says 200. One that nobody but this tenant names.
+    pub(crate) async fn start(tenant: &Tenant) -> Self {
+        Self::answering(tenant, "200 OK").await
     }
 
-    pub(crate) async fn answering(status: &'static str) -> Self {
+    /// One that nobody but this tenant names.
+    pub(crate) async fn answering(tenant: &Tenant, status: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
         let address = listener.local_addr().expect("it is bound");
         let (sender, requests) = mpsc::unbounded_channel();
@@ -48,7 +51,12 @@ impl Receiver {
                 });
             }
         });
-        Self { address, requests: Mutex::new(requests), task: task.abort_handle() }
+        Self {
+            address,
+            canary: tenant.canary.clone(),
+            requests: Mutex::new(requests),
+            task: task.abort_handle(),
+        }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -57,7 +65,9 @@ impl Receiver {
 
     /// The next request, whenever it comes: the trial's cap is the limit.
     pub(crate) async fn next(&self) -> Request {
-        self.requests.lock().await.recv().await.expect("the receiver lives as long as this")
+        let request = self.requests.lock().await.recv().await.expect("the receiver lives as long as this");
+        canary::delivered(&self.canary, &request.body);
+        request
     }
 }
 
@@ -92,12 +102,12 @@ async fn take(mut stream: TcpStream, status: &str) -> Option<Request> {
 }
 
 impl Request {
-    pub(super) fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).unwrap_or_else(|| panic!("no {name} in {:?}", self.headers))
     }
 
     /// Whether one of its signatures is that of this secret (Standard Webhooks 1.0.0).
-    pub(super) fn is_signed_with(&self, secret: &str) -> bool {
+    pub(crate) fn is_signed_with(&self, secret: &str) -> bool {
         let key = BASE64.decode(secret.strip_prefix("whsec_").expect("a secret")).expect("base64");
         let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("a key of any length");
         mac.update(format!("{}.{}.", self.header("webhook-id"), self.header("webhook-timestamp")).as_bytes());

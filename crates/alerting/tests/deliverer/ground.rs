@@ -41,7 +41,7 @@ pub(crate) async fn on_postgres() -> Ground {
 
 async fn with_rule(database: Database) -> Ground {
     let tenant_id = database.add_tenant(TENANT).await;
-    database.store.create_rule(&rule(tenant_id, RULE.0.as_u128(), json!({})), None, 1).await.unwrap();
+    database.store.create_rule(&rule(tenant_id, RULE.0.as_u128(), json!({})), None, 1, &database.origin()).await.unwrap();
     Arc::new(database)
 }
 
@@ -56,7 +56,7 @@ impl DeliveryFixture for Database {
     }
 
     async fn add_channel(&self, channel: &Channel, sealed_secrets: Option<&str>) {
-        self.store.create_channel(channel, sealed_secrets, 100).await.unwrap();
+        self.store.create_channel(channel, sealed_secrets, 100, &self.origin()).await.unwrap();
     }
 
     async fn add_delivery(&self, delivery: &Delivery) {

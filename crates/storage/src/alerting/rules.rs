@@ -1,8 +1,8 @@
 //! Rules, as people make, change and delete them.
 
 use pulsestream_domain::{
-    Timestamp,
     alerting::{EVALUATE_RULE, Listed, Rule, RuleChange, RuleCreated, RuleId, RuleQuery},
+    identity::{AuditAction, Origin, Target},
     job::NewJob,
     ports::{IdSource, StoreError},
     tenant::TenantId,
@@ -19,11 +19,15 @@ use super::{
 use crate::{
     Store,
     entity::{
-        rules::{Column, Entity},
+        rules::{Column, Entity, Model},
         tenants,
     },
+    identity::audit::{self, Line, note},
     jobs,
 };
+
+/// What evaluations change, and what changes with everything.
+const NOT_DECIDED: [&str; 4] = ["revision", "updated_at", "last_triggered_at", "total_triggers"];
 
 impl Store {
     /// Keeps a new rule and, when it is active, the job of its evaluation. A tenant has at most `limit` rules.
@@ -35,6 +39,7 @@ impl Store {
         rule: &Rule,
         job: Option<&NewJob>,
         limit: u32,
+        origin: &Origin,
     ) -> Result<RuleCreated, StoreError> {
         let created = self
             .change(async {
@@ -44,7 +49,10 @@ impl Store {
                 if mine.count(&transaction).await? >= u64::from(limit) {
                     return Ok(RuleCreated::QuotaExceeded);
                 }
-                Entity::insert(rule_row(rule)).exec_without_returning(&transaction).await?;
+                let row = rule_row(rule);
+                Entity::insert(row.clone()).exec_without_returning(&transaction).await?;
+                let made = line(AuditAction::RuleCreated, None, Some(&Model::try_from(row)?));
+                note(&transaction, rule.tenant_id, origin, made).await?;
                 jobs::insert_in(&transaction, job.map_or(&[], std::slice::from_ref)).await?;
                 transaction.commit().await?;
                 Ok(RuleCreated::Created)
@@ -100,24 +108,28 @@ impl Store {
         &self,
         rule: &Rule,
         job: Option<&NewJob>,
-        now: Timestamp,
         ids: &dyn IdSource,
+        origin: &Origin,
     ) -> Result<RuleChange, StoreError> {
         let (tenant_id, key) = (rule.tenant_id, rule.id.to_string());
         let change = self
             .change(async {
                 let transaction = self.begin(tenant_id).await?;
                 if !advance(&transaction, tenant_id, rule.id, rule.revision).await? {
-                    let is_there = Entity::find().filter(is(tenant_id, rule.id)).one(&transaction).await?;
+                    let is_there = find(&transaction, tenant_id, rule.id).await?;
                     return Ok(if is_there.is_some() { RuleChange::Moved } else { RuleChange::Gone });
                 }
+                let before = find(&transaction, tenant_id, rule.id).await?;
                 Entity::update_many()
                     .set(defined(rule))
                     .filter(is(tenant_id, rule.id))
                     .exec(&transaction)
                     .await?;
+                let after = find(&transaction, tenant_id, rule.id).await?;
+                let changed = line(AuditAction::RuleUpdated, before.as_ref(), after.as_ref());
+                note(&transaction, tenant_id, origin, changed).await?;
                 if job.is_none() {
-                    ending::end_alerts(&transaction, rule, Reason::Deactivated, now, ids).await?;
+                    ending::end_alerts(&transaction, rule, Reason::Deactivated, origin.at, ids).await?;
                 }
                 jobs::cancel_in(&transaction, tenant_id, &EVALUATE_RULE, &key).await?;
                 jobs::insert_in(&transaction, job.map_or(&[], std::slice::from_ref)).await?;
@@ -138,14 +150,16 @@ impl Store {
         &self,
         tenant_id: TenantId,
         id: RuleId,
-        now: Timestamp,
         ids: &dyn IdSource,
+        origin: &Origin,
     ) -> Result<bool, StoreError> {
         let deleted = self
             .change(async {
                 let transaction = self.begin(tenant_id).await?;
                 let Some(found) = lock(&transaction, tenant_id, id).await? else { return Ok(false) };
-                ending::end_alerts(&transaction, &rule(found)?, Reason::Deleted, now, ids).await?;
+                let gone = line(AuditAction::RuleDeleted, Some(&found), None);
+                note(&transaction, tenant_id, origin, gone).await?;
+                ending::end_alerts(&transaction, &rule(found)?, Reason::Deleted, origin.at, ids).await?;
                 Entity::delete_many().filter(is(tenant_id, id)).exec(&transaction).await?;
                 jobs::cancel_in(&transaction, tenant_id, &EVALUATE_RULE, &id.to_string()).await?;
                 transaction.commit().await?;
@@ -192,12 +206,20 @@ pub(super) fn is(tenant_id: TenantId, id: RuleId) -> Condition {
     Condition::all().add(Column::TenantId.eq(tenant_id.0)).add(Column::Id.eq(id.0))
 }
 
+async fn find(db: &impl ConnectionTrait, tenant_id: TenantId, id: RuleId) -> Result<Option<Model>, DbErr> {
+    Entity::find().filter(is(tenant_id, id)).one(db).await
+}
+
+/// What is noted of a rule; nothing when its definition is as before.
+fn line(action: AuditAction, before: Option<&Model>, after: Option<&Model>) -> Option<Line> {
+    let row = after.or(before)?;
+    let hash = |row: &Model| audit::hash(row, &NOT_DECIDED);
+    let (before, after) = (before.map(hash), after.map(hash));
+    (before != after).then_some(Line { action, target: Target::Rule(RuleId(row.id)), before, after })
+}
+
 /// Takes the rule's row, whatever its revision.
-async fn lock(
-    db: &impl ConnectionTrait,
-    tenant_id: TenantId,
-    id: RuleId,
-) -> Result<Option<crate::entity::rules::Model>, DbErr> {
+async fn lock(db: &impl ConnectionTrait, tenant_id: TenantId, id: RuleId) -> Result<Option<Model>, DbErr> {
     Entity::find().filter(is(tenant_id, id)).lock_exclusive().one(db).await
 }
 

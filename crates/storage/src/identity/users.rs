@@ -118,13 +118,14 @@ impl Store {
 
     /// The addresses of a tenant's active owners, the oldest users first; at most [`MAX_OWNERS_TOLD`].
     pub(crate) async fn owners_to_tell(&self, tenant_id: TenantId) -> Result<Vec<Email>, StoreError> {
+        let lookups = &self.connections.lookups.of(tenant_id);
         let find = Entity::find()
             .filter(Column::TenantId.eq(tenant_id.0))
             .filter(Column::Role.eq(Role::Owner.as_str()))
             .filter(Column::IsActive.eq(true))
             .order_by_asc(Column::Id)
             .limit(MAX_OWNERS_TOLD as u64)
-            .all(&self.connections.lookups);
+            .all(lookups);
         let owners = self.read(find).await?.into_iter().map(|row| user(row).map(|owner| owner.email));
         Ok(owners.collect::<Result<_, UnreadableRow>>()?)
     }

@@ -47,16 +47,16 @@ impl contract::AlertFixture for Fresh {
             unique_key: Some(rule.id.to_string()),
             ..NewJob::new(rule.tenant_id, JobId(rule.id.0), EVALUATE_RULE, first_tick)
         };
-        let created = self.store.create_rule(rule, Some(&job), 1_000).await.unwrap();
+        let created = self.store.create_rule(rule, Some(&job), 1_000, &origin()).await.unwrap();
         assert_eq!(created, RuleCreated::Created);
     }
 
     async fn add_channel(&self, channel: &Channel) {
-        self.store.create_channel(channel, None, 100).await.unwrap();
+        self.store.create_channel(channel, None, 100, &origin()).await.unwrap();
     }
 
     async fn add_silence(&self, silence: &Silence) {
-        self.store.create_silence(silence).await.unwrap();
+        self.store.create_silence(silence, &origin()).await.unwrap();
     }
 
     async fn rule(&self, tenant_id: TenantId, rule_id: RuleId) -> Option<Rule> {
