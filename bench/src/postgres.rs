@@ -37,7 +37,7 @@ impl Postgres {
     /// # Errors
     /// When there is one of this name.
     pub(crate) fn create(&self, name: &str) -> Result<String> {
-        Ok(self.server.create_database(name)?)
+        self.server.create_database(name)
     }
 
     /// Where to connect to the database.

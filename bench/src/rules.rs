@@ -185,16 +185,17 @@ impl Readings {
 async fn fill(case: &Case, url: &str) -> Result<()> {
     let store = Store::connect(&Settings::new(url)).await?;
     let (now, ids) = (SystemClock.now(), SystemIds::default());
+    let origin = || Origin::operator(ids.uuid_v7(now), now);
     let tenants: Vec<_> = (1..=case.tenants).map(builders::tenant).collect();
     for tenant in &tenants {
-        store.create_tenant(tenant, None, &Origin::operator(ids.uuid_v7(now), now)).await?;
-        store.create_channel(&builders::log_channel(tenant.id, 1), None, 1).await?;
+        store.create_tenant(tenant, None, &origin()).await?;
+        store.create_channel(&builders::log_channel(tenant.id, 1), None, 1, &origin()).await?;
     }
     for number in 0..RULES {
         let tenant_id = tenants[(number * case.tenants / RULES) as usize].id;
         let rule = builders::rule(tenant_id, number + 1, definition(number));
         let job = new_job(&rule, JobId(ids.uuid_v7(now)), now);
-        store.create_rule(&rule, Some(&job), u32::MAX).await?;
+        store.create_rule(&rule, Some(&job), u32::MAX, &origin()).await?;
     }
     store.close().await;
 

@@ -117,15 +117,31 @@ pub struct State {
 pub async fn up(db: &DatabaseConnection) -> Result<(), DbErr> {
     // Looking takes no lock, and needs no right to change anything.
     while state(db).await?.pending > 0 {
-        patiently(async || next_step(db).await).await?;
+        patiently(db, Work::NextStep).await?;
     }
-    patiently(async || put_up_wall(db).await).await
+    patiently(db, Work::Wall).await
+}
+
+/// A part of bringing the schema up to date: a transaction of its own.
+#[derive(Clone, Copy)]
+enum Work {
+    NextStep,
+    Wall,
+}
+
+impl Work {
+    async fn attempt(self, db: &DatabaseConnection) -> Result<(), DbErr> {
+        match self {
+            Self::NextStep => next_step(db).await,
+            Self::Wall => put_up_wall(db).await,
+        }
+    }
 }
 
 /// Tries again what met somebody's lock.
-async fn patiently(attempt: impl AsyncFn() -> Result<(), DbErr>) -> Result<(), DbErr> {
+async fn patiently(db: &DatabaseConnection, work: Work) -> Result<(), DbErr> {
     let mut tries = 1;
-    while let Err(error) = attempt().await {
+    while let Err(error) = work.attempt(db).await {
         if !is_locked_out(&error) || tries == TRIES {
             return Err(error);
         }

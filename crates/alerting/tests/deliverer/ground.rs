@@ -41,7 +41,11 @@ pub(crate) async fn on_postgres() -> Ground {
 
 async fn with_rule(database: Database) -> Ground {
     let tenant_id = database.add_tenant(TENANT).await;
-    database.store.create_rule(&rule(tenant_id, RULE.0.as_u128(), json!({})), None, 1, &database.origin()).await.unwrap();
+    database
+        .store
+        .create_rule(&rule(tenant_id, RULE.0.as_u128(), json!({})), None, 1, &database.origin())
+        .await
+        .unwrap();
     Arc::new(database)
 }
 

@@ -102,12 +102,12 @@ impl Ground for Database {
     }
 
     async fn add_rule(&self, rule: &Rule, channel: &Channel, first_tick: Timestamp) {
-        self.store.create_channel(channel, None, 1).await.expect(WORKS);
+        self.store.create_channel(channel, None, 1, &self.origin()).await.expect(WORKS);
         let job = NewJob {
             unique_key: Some(rule.id.to_string()),
             ..NewJob::new(rule.tenant_id, JobId(rule.id.0), KIND, first_tick)
         };
-        self.store.create_rule(rule, Some(&job), 1).await.expect(WORKS);
+        self.store.create_rule(rule, Some(&job), 1, &self.origin()).await.expect(WORKS);
     }
 
     async fn append(&self, events: &[NewEvent]) {

@@ -122,7 +122,7 @@ async fn the_store_keeps_the_contract_of_a_delivery_store(fresh: &Fresh) {
         let tenant = builders::tenant(number);
         fresh.store.create_tenant(&tenant, None, &origin()).await.unwrap();
         let rule = builders::rule(tenant.id, RULE.0.as_u128(), json!({}));
-        assert_eq!(fresh.store.create_rule(&rule, None, 1).await.unwrap(), RuleCreated::Created);
+        assert_eq!(fresh.store.create_rule(&rule, None, 1, &origin()).await.unwrap(), RuleCreated::Created);
     }
     contract::delivery_store(fresh).await;
 }
@@ -138,7 +138,7 @@ impl contract::DeliveryFixture for Fresh {
     }
 
     async fn add_channel(&self, channel: &Channel, sealed_secrets: Option<&str>) {
-        let created = self.store.create_channel(channel, sealed_secrets, 100).await.unwrap();
+        let created = self.store.create_channel(channel, sealed_secrets, 100, &origin()).await.unwrap();
         assert_eq!(created, ChannelCreated::Created);
     }
 
