@@ -85,7 +85,9 @@ pub(crate) async fn export(
         state,
         _running: running,
     };
-    // The first page comes before the status: a store that is away is still a proper 503.
+    // Both come before the status: a credential that has just been revoked is still a proper 401, and a store that is away
+    // a 503.
+    export.recheck.pass().await?;
     let first = export.next_page().await?;
     let media_type = match format {
         Format::Ndjson => "application/x-ndjson",
