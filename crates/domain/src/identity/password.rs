@@ -69,12 +69,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_length_in_bytes_counts() {
+    fn only_its_length_counts_in_characters_and_at_most_in_bytes() {
         for (text, is_good) in [
             ("", false),
-            ("eleven-byte", false),
-            ("twelve-bytes", true),
-            ("öööööö", true),
+            ("eleven-char", false),
+            ("twelve-chars", true),
+            ("öööööö", false),
+            ("öööööööööööö", true),
+            (&"ö".repeat(513), false),
             (&"x".repeat(1_024), true),
             (&"x".repeat(1_025), false),
         ] {
@@ -82,6 +84,6 @@ mod tests {
         }
         assert!(Password::presented("old".to_owned()).is_ok());
         assert!(Password::presented("x".repeat(1_025)).is_err());
-        assert_eq!(format!("{:?}", Password::new("twelve-bytes".to_owned())), "Ok(Password([redacted]))");
+        assert_eq!(format!("{:?}", Password::new("twelve-chars".to_owned())), "Ok(Password([redacted]))");
     }
 }
