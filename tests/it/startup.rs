@@ -144,6 +144,7 @@ async fn bad_settings_are_refused_in_one_line() {
         ("server.workers", "many"),
         ("server.body_timeout", "15"),
         ("server.max_requests_in_flight", "0"),
+        ("server.max_lag", "9ms"),
         ("server.max_body", "0B"),
         ("server.max_connections_per_address", "0"),
         ("server.trusted_proxies", "10.0.0.0/33"),

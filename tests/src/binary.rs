@@ -71,6 +71,13 @@ fn build(arguments: &[&str]) -> PathBuf {
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--quiet", "-p", "pulsestream-server"]).args(arguments);
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+    // What cargo tells the program it runs about that program's package would make a build script think that its own has
+    // changed, and half of the dependencies would be built anew each time.
+    let of_package = ["CARGO_PKG_", "CARGO_MANIFEST_"];
+    let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for name in names.filter(|name| of_package.iter().any(|prefix| name.starts_with(prefix))) {
+        cargo.env_remove(name);
+    }
     // `<target>/<profile>/deps/<this program>`, or without `deps` for one that is no test.
     let tests = env::current_exe().expect("a program has a path");
     let mut directory = tests.parent().expect("a program is in a folder");

@@ -12,7 +12,7 @@ use crate::{
     AppState,
     endpoint::Endpoint,
     error::ApiError,
-    observe::{Meters, observe},
+    observe::{Meters, Turn, observe},
     routes,
 };
 
@@ -31,6 +31,7 @@ pub fn app(
     App::new()
         .app_data(state)
         .app_data(Meters::default())
+        .app_data(Turn::default())
         .configure(|config| configure(config, endpoints()))
         .wrap(from_fn(observe))
 }
@@ -51,6 +52,7 @@ pub fn operations_app(
     App::new()
         .app_data(state)
         .app_data(Meters::default())
+        .app_data(Turn::default())
         .configure(|config| configure(config, endpoints()))
         .wrap(from_fn(observe))
 }

@@ -20,6 +20,8 @@ pub struct Settings {
     pub max_body_bytes_in_flight: usize,
     /// How many requests may be worked on at the same time. Beyond it: 503, at once. Probes always get in.
     pub max_requests_in_flight: usize,
+    /// How long a worker's thread may be busy with what has arrived. The rest of it is refused: 503. Probes always get in.
+    pub max_lag: Duration,
     /// How many exports may run at the same time.
     pub max_exports: usize,
     /// How long what was found out about an API key is used: a revoked one is taken no longer than this.
@@ -64,6 +66,7 @@ impl Default for Settings {
             body_timeout: Duration::from_secs(15),
             max_body_bytes_in_flight: 256 * 1024 * 1024,
             max_requests_in_flight: 4_096,
+            max_lag: Duration::from_millis(100),
             max_exports: 8,
             key_cache_life: Duration::from_secs(5),
             ready_queue_depth: 3_500,

@@ -9,7 +9,9 @@
 //! | [`cluster`] | a private PostgreSQL and Redis, servers on them, and a [proxy] on every link |
 //! | [`commits`] | where in PostgreSQL's answers a commit is told, so that exactly that can be lost |
 //! | [`fault`], [`schedule`] | what can break, and when it does |
+//! | [`resources`] | what a server holds of the machine |
 //! | [`traffic`] | clients that send all the time |
+//! | [`wire`] | a client that costs next to nothing |
 //! | [`report`], [`figures`] | figures and failures of an experiment, and those of a run as a table |
 //! | [`experiments`] | the experiments, each with the name it has in `docs/dependability.md` |
 //! | [`mutants`] | servers that do one thing wrong, which have to be caught |
@@ -22,10 +24,12 @@ pub mod figures;
 pub mod mutants;
 pub mod proxy;
 pub mod report;
+pub mod resources;
 pub mod rng;
 pub mod schedule;
 pub mod timing;
 pub mod traffic;
+pub mod wire;
 
 use std::time::Duration;
 

@@ -25,8 +25,8 @@ const BATCH: &str = "/api/v1/ingestion/events/batch";
 
 /// How long a client waits for an answer. Shorter than the server's own limits, so that answers get lost.
 pub const PATIENCE: Duration = Duration::from_secs(4);
-/// How long it then waits before it sends something else.
-const AFTER_SILENCE: Duration = Duration::from_millis(100);
+/// How long it waits after no answer, or after one that says to come back, before it sends something else.
+const AFTER_FAILURE: Duration = Duration::from_millis(100);
 /// What a healthy or an ailing server may answer; 0 is no answer. Anything else is a bug.
 const EXPECTED: [u16; 7] = [0, 200, 400, 408, 409, 422, 503];
 
@@ -191,9 +191,9 @@ impl Sender {
         self.heard.lock().expect("no holder panics").note(answer.as_ref(), begun.elapsed());
         match &answer {
             Some(answer) if answer.status == 200 => _ = self.successes.fetch_add(1, Ordering::Relaxed),
-            Some(_) => {}
-            // Where nobody is, sending all the time would only fill the book.
-            None => tokio::time::sleep(AFTER_SILENCE).await,
+            Some(answer) if answer.status != 503 => {}
+            // Sending all the time would only fill the book, and in the end the disk: each is sent again.
+            _ => tokio::time::sleep(AFTER_FAILURE).await,
         }
         answer
     }

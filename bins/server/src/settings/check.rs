@@ -36,6 +36,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), Broken> {
     size("server.max_body", server.max_body, KIB..=GIB)?;
     size("server.max_body_in_flight", server.max_body_in_flight, server.max_body..=TIB)?;
     count("server.max_requests_in_flight", server.max_requests_in_flight, 1..=1_000_000)?;
+    time("server.max_lag", server.max_lag, millis(10)..=seconds(60))?;
     count("server.max_exports", server.max_exports, 1..=1_000)?;
     time("server.drain_delay", server.drain_delay, Duration::ZERO..=seconds(300))?;
     time("server.finish_timeout", server.finish_timeout, millis(100)..=seconds(600))?;

@@ -67,6 +67,8 @@ pub(crate) struct Server {
     #[serde(with = "units::size")]
     pub(crate) max_body_in_flight: usize,
     pub(crate) max_requests_in_flight: usize,
+    #[serde(with = "units::duration")]
+    pub(crate) max_lag: Duration,
     pub(crate) max_exports: usize,
     pub(crate) public_metrics: bool,
     #[serde(with = "units::duration")]

@@ -13,6 +13,7 @@ impl Settings {
             body_timeout: server.body_timeout,
             max_body_bytes_in_flight: server.max_body_in_flight,
             max_requests_in_flight: server.max_requests_in_flight,
+            max_lag: server.max_lag,
             max_exports: server.max_exports,
             key_cache_life: self.auth.key_cache_life,
             ready_queue_depth: self.ingestion.ready_queue_depth,

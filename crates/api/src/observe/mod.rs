@@ -8,6 +8,7 @@ mod measure;
 mod meters;
 mod request_id;
 mod respond;
+mod turn;
 mod unread;
 
 use std::{panic::AssertUnwindSafe, time::Instant};
@@ -31,6 +32,7 @@ use crate::{
 use cors::CrossOrigin;
 use measure::Exchange;
 pub(crate) use meters::Meters;
+pub(crate) use turn::Turn;
 use unread::Unread;
 
 pub(crate) use request_id::RequestId;
@@ -57,8 +59,11 @@ pub(crate) async fn observe(
     let is_secure = request.app_config().secure();
     let unread = Unread::hold(&mut request);
 
-    let outcome = match admit(&request, &state) {
-        Err(error) => Ok(request.error_response(error)),
+    let outcome = match admit(&request, &state, started) {
+        Err(error) => {
+            unread::take_in_arrived().await;
+            Ok(request.error_response(error))
+        }
         Ok(_entered) if let Some(answer) = cross_origin.preflight(&request) => {
             Ok(request.into_response(answer))
         }
@@ -98,18 +103,27 @@ pub(crate) async fn observe(
 }
 
 /// Lets a request in, or says why not.
-fn admit(request: &ServiceRequest, state: &AppState) -> Result<Option<Entered>, ApiError> {
+fn admit(request: &ServiceRequest, state: &AppState, now: Instant) -> Result<Option<Entered>, ApiError> {
     if uri_bytes(request.request()) > MAX_URI_BYTES {
         return Err(ApiError::UriTooLong);
     }
     if request.conn_data::<Connection>().is_some_and(Connection::is_refused) {
         return Err(ApiError::TooManyConnections);
     }
-    match state.requests.enter() {
-        Some(entered) => Ok(Some(entered)),
-        None if PROBES.contains(&request.path()) => Ok(None),
-        None => Err(ApiError::Overloaded),
+    if PROBES.contains(&request.path()) {
+        return Ok(state.requests.enter());
     }
+    let turn: &Turn = request.app_data().expect("every app is made with its turn");
+    if !turn.has_time(now, state.settings.max_lag) {
+        return Err(overloaded("lag"));
+    }
+    state.requests.enter().map(Some).ok_or_else(|| overloaded("in_flight"))
+}
+
+/// Refuses a request before anything of it was looked at.
+fn overloaded(reason: &'static str) -> ApiError {
+    metrics::counter!("http_requests_refused_total", "reason" => reason).increment(1);
+    ApiError::Overloaded
 }
 
 fn uri_bytes(request: &HttpRequest) -> usize {

@@ -1,4 +1,4 @@
-//! Chunked bodies that nobody reads to their end.
+//! Bodies that nobody reads to their end.
 //!
 //! When an answer is written before its request's body was read, actix closes the connection after
 //! `client_disconnect_timeout`, unless the body is chunked and was dropped: such a body it reads on and throws
@@ -7,6 +7,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    future::poll_fn,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
@@ -24,6 +25,20 @@ use futures_util::Stream;
 
 /// Long enough for an answer to be written; what a body holds meanwhile is one read buffer.
 const UNTIL_ANSWERED: Duration = Duration::from_secs(1);
+
+/// Lets actix take in what has arrived of a body, which it does between two polls of a request. If that is all of it, the
+/// connection can stay open: a client that is refused and comes back needs no new one.
+pub(super) async fn take_in_arrived() {
+    let mut is_again = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut is_again, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
 
 /// A hold on the body of a request.
 pub(super) struct Unread(Rc<Held>);

@@ -1,3 +1,12 @@
+use std::time::Duration;
+
+use actix_web::{
+    dev::Service as _,
+    http::{Method, StatusCode},
+    test,
+};
+use futures_util::join;
+use pulsestream_api::app;
 use pulsestream_domain::tenant::Limits;
 use serde_json::json;
 
@@ -58,6 +67,30 @@ async fn beyond_the_cap_only_probes_get_in() {
     for probe in ["/livez", "/health", "/readyz", "/api/v1/ingestion/health"] {
         surface.get(probe).await.ok();
     }
+}
+
+#[actix_web::test]
+async fn what_a_busy_worker_comes_to_late_is_refused_and_then_it_is_well_again() {
+    let max_lag = Duration::from_millis(20);
+    let surface = Surface::with(Limits::default(), |parts| parts.settings.max_lag = max_lag).await;
+    let app = test::init_service(app(surface.state.clone())).await;
+    let send = async |id: &str| {
+        let request = surface.request(Method::POST, EVENTS).set_json(event(id));
+        app.call(request.to_request()).await.expect("it is answered").status().as_u16()
+    };
+    let probe = async || {
+        app.call(surface.request(Method::GET, "/livez").to_request()).await.expect("it is answered").status()
+    };
+    // All of these have arrived when the worker comes to the first.
+    let late = async {
+        std::thread::sleep(2 * max_lag);
+        join!(send("b"), send("c"), probe())
+    };
+    assert_eq!(join!(send("a"), late), (200, (503, 503, StatusCode::OK)));
+    for id in ["b", "c"] {
+        assert_eq!(surface.get(&format!("{EVENTS}/{id}")).await.problem(), (404, "not_found".to_owned()));
+    }
+    assert_eq!(send("b").await, 200);
 }
 
 #[actix_web::test]

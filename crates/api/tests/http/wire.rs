@@ -140,3 +140,28 @@ async fn an_export_that_cannot_be_finished_breaks_off_instead_of_ending() {
     assert!(!text.ends_with("0\r\n\r\n"), "it pretends to be whole");
     server.stop(false).await;
 }
+
+#[actix_web::test]
+async fn a_refused_client_keeps_its_connection_when_all_of_its_request_has_arrived() {
+    let surface = Surface::with(Limits::default(), |parts| parts.settings.max_requests_in_flight = 0).await;
+    let (address, server) = serve(&surface).await;
+    let body = event("a").to_string();
+    let length = format!("content-length: {}\r\n", body.len());
+    let whole = head(&surface, "POST", EVENTS, &length) + &body;
+    let chunked = head(&surface, "POST", EVENTS, "transfer-encoding: chunked\r\n")
+        + &format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    let mut connection = TcpStream::connect(address).await.expect("it listens");
+    for request in [&whole, &chunked, &whole] {
+        connection.write_all(request.as_bytes()).await.expect("it reads");
+        let mut answer = String::new();
+        while !answer.ends_with('}') {
+            answer.push(char::from(connection.read_u8().await.expect("it goes on")));
+        }
+        assert!(answer.starts_with("HTTP/1.1 503 ") && !answer.contains("connection: close"), "{answer}");
+    }
+
+    // One whose body is still to come is not waited for.
+    let refused = exchange(address, &head(&surface, "POST", EVENTS, &length)).await;
+    assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("connection: close"), "{refused}");
+    server.stop(false).await;
+}

@@ -1,7 +1,6 @@
 //! T6e. Bodies made to fill the memory, many at once: refused, bounded, and others are served meanwhile.
 
 use std::{
-    fs,
     io::Write as _,
     time::{Duration, Instant},
 };
@@ -15,6 +14,7 @@ use crate::{
     torture::{
         Wish,
         report::Report,
+        resources::{SPARE_SOCKETS, peak_memory, settled_sockets, sockets},
         timing::{Timing, seconds},
     },
     unique,
@@ -34,20 +34,34 @@ pub(super) async fn run(wish: Wish) -> Report {
     let app = App::start(Combination::SQLITE).await;
     let tenant = app.unlimited_tenant().await;
     let bombs = bombs();
+    let alone = good_client(&tenant, Instant::now() + Duration::from_secs(2)).await;
+    let open = sockets(&app);
     let until = Instant::now() + Duration::from_secs(wish.pick(6, 20));
     let throwers = bombs.iter().map(|bomb| throw(&tenant, bomb.clone(), until));
     let (statuses, good) = tokio::join!(join_all(throwers), good_client(&tenant, until));
     let statuses: Vec<u16> = statuses.into_iter().flatten().collect();
     let unexpected: Vec<&u16> = statuses.iter().filter(|status| !EXPECTED.contains(status)).collect();
-    let peak = peak_bytes(app.process().pid());
+    let peak = peak_memory(&app);
+    let left = settled_sockets(&app, open).await;
     report.figure("bombs of kinds", format!("{} of {}", statuses.len(), bombs.len()));
     report.figure("peak of memory", format!("{} MiB", peak / MIB as u64));
     report.figure(
-        "p99 and max of others meanwhile",
-        format!("{}, {} ({} answers)", seconds(good.quantile(0.99)), seconds(good.max()), good.len()),
+        "p99 of others, before and meanwhile, and the longest",
+        format!(
+            "{}, {}, {} ({} answers)",
+            seconds(alone.quantile(0.99)),
+            seconds(good.quantile(0.99)),
+            seconds(good.max()),
+            good.len()
+        ),
     );
+    report.figure("sockets open, before and after", format!("{open}, {left}"));
     report.expect(unexpected.is_empty(), || format!("bombs were answered with {unexpected:?}"));
     report.expect(statuses.len() >= bombs.len(), || format!("only {} bombs were answered", statuses.len()));
+    // Each thrower may have a connection left that it would use again.
+    report.expect(left <= open + bombs.len() + SPARE_SOCKETS, || {
+        format!("{left} sockets are open, and {open} were before")
+    });
     report.expect(peak <= MEMORY, || format!("{} MiB of memory", peak / MIB as u64));
     // Parsing megabytes takes a debug build seconds of both cores; others get their share of it.
     report.expect(good.len() > 2 && good.max() < PATIENCE, || format!("others waited {:?}", good.max()));
@@ -115,11 +129,4 @@ async fn good_client(tenant: &Tenant, until: Instant) -> Timing {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     timing
-}
-
-/// The most memory that a process ever had.
-fn peak_bytes(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("it has memory");
-    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of kB") * 1024
 }

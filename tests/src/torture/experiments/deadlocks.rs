@@ -18,12 +18,15 @@ use crate::{
 
 const WRITERS: usize = 16;
 const SIZE: usize = 500;
+/// So that all of them get to the database: a debug build parses each for longer than the others may be late.
+const SETTINGS: [(&str, &str); 1] = [("server.max_lag", "10s")];
 const WAITING: &str = "SELECT count(*) FROM pg_stat_activity
     WHERE datname = current_database() AND wait_event_type = 'Lock'";
 
 pub(super) async fn run(wish: Wish) -> Report {
     let mut report = Report::default();
-    let cluster = Cluster::start(Plan::usual(Combination::POSTGRES_REDIS)).await;
+    let usual = Plan::usual(Combination::POSTGRES_REDIS);
+    let cluster = Cluster::start(Plan { settings: &SETTINGS, ..usual }).await;
     let tenant = cluster.unlimited_tenant().await;
     let (ways, mut rng) = (cluster.ways(&tenant), wish.rng());
     let rounds = wish.pick(6, 20);
@@ -49,14 +52,14 @@ pub(super) async fn run(wish: Wish) -> Report {
     report
 }
 
-/// Holds inserts up until several wait, for a second at most: the more of them run at once, the sooner two
+/// Holds inserts up until several wait, for three seconds at most: the more of them run at once, the sooner two
 /// would wait for each other.
 async fn begin_together(cluster: &Cluster) {
     let ground = cluster.nodes[0].app.ground();
     let mut gate = ground.postgres().await;
     let mut held = gate.begin().await.expect("the database works");
     held.execute("LOCK TABLE events IN SHARE ROW EXCLUSIVE MODE").await.expect("the table is there");
-    let until = Instant::now() + Duration::from_secs(1);
+    let until = Instant::now() + Duration::from_secs(3);
     while Instant::now() < until && ground.number(WAITING).await < 8 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -2,7 +2,6 @@
 //! served meanwhile, and nothing of it is left in the end.
 
 use std::{
-    fs::{self, DirEntry},
     net::SocketAddr,
     time::{Duration, Instant},
 };
@@ -20,6 +19,7 @@ use crate::{
     torture::{
         Wish,
         report::Report,
+        resources::{SPARE_SOCKETS, settled_sockets, sockets},
         timing::{Timing, seconds},
     },
     unique,
@@ -66,7 +66,7 @@ pub(super) async fn run(wish: Wish) -> Report {
     let readers = readers.await.expect("a reader never panics");
     let begun = readers.iter().filter(|reader| reader.is_some()).count();
     // They hold their ends still: what is closed was closed by the server.
-    let left = settled(&app, files).await;
+    let left = settled_sockets(&app, files).await;
     drop(readers);
     let export = tenant.get("/api/v1/ingestion/events/export?limit=1").await.status;
 
@@ -86,7 +86,9 @@ pub(super) async fn run(wish: Wish) -> Report {
     report.expect(100 * beside.refused <= beside.sent(), || {
         format!("others were refused {} of {} times", beside.refused, beside.sent())
     });
-    report.expect(left <= files + 2, || format!("{left} sockets are open, and {files} were before"));
+    report.expect(left <= files + SPARE_SOCKETS, || {
+        format!("{left} sockets are open, and {files} were before")
+    });
     report.expect(export == 200, || format!("a new export says {export}"));
     report.expect(peak <= memory + u64::from(crowd) * MEMORY_PER_READER, || {
         format!("memory grew from {memory} to {peak} bytes")
@@ -161,24 +163,4 @@ async fn good_client(tenant: &Tenant, length: Duration) -> Good {
         sleep(Duration::from_millis(10)).await;
     }
     good
-}
-
-/// How many sockets the server has open, once no more than before or after a while.
-async fn settled(app: &App, before: usize) -> usize {
-    let until = Instant::now() + Duration::from_secs(5);
-    loop {
-        let open = sockets(app);
-        if open <= before + 2 || Instant::now() > until {
-            return open;
-        }
-        sleep(Duration::from_millis(50)).await;
-    }
-}
-
-fn sockets(app: &App) -> usize {
-    let files = fs::read_dir(format!("/proc/{}/fd", app.process().pid())).into_iter().flatten().flatten();
-    let is_socket = |file: &DirEntry| {
-        fs::read_link(file.path()).is_ok_and(|target| target.to_string_lossy().starts_with("socket:"))
-    };
-    files.filter(is_socket).count()
 }

@@ -15,6 +15,7 @@ use crate::{
     torture::{
         Wish,
         report::Report,
+        resources::{SPARE_SOCKETS, peak_memory, settled_sockets, sockets},
         timing::{Timing, seconds},
     },
     unique,
@@ -24,6 +25,8 @@ const SETTINGS: [(&str, &str); 3] =
     [("server.header_timeout", "2s"), ("server.body_timeout", "3s"), ("server.keep_alive", "3s")];
 /// The longest of these, and what a busy machine adds.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// What a connection may cost at most, with a debug build and all of them at once.
+const MEMORY_PER_CONNECTION: u64 = 256 * 1024;
 
 /// In which way a client stalls.
 #[derive(Clone, Copy, Debug)]
@@ -46,8 +49,9 @@ pub(super) async fn run(wish: Wish) -> Report {
     }
     let app = builder.start().await;
     let tenant = app.unlimited_tenant().await;
-    let crowd = wish.pick(50, 250);
+    let crowd = wish.pick(50, 500);
     let alone = good_client(&tenant, Duration::from_secs(2)).await;
+    let (memory, open) = (peak_memory(&app), sockets(&app));
 
     let stalls = [Stall::Silent, Stall::Head, Stall::Body, Stall::Idle];
     let crowds = stalls.map(|stall| {
@@ -55,6 +59,7 @@ pub(super) async fn run(wish: Wish) -> Report {
         async move { (stall, clients.await) }
     });
     let (crowds, beside) = tokio::join!(join_all(crowds), good_client(&tenant, Duration::from_secs(4)));
+    let (peak, left) = (peak_memory(&app), settled_sockets(&app, open).await);
     for (stall, closed) in crowds {
         let mut timing = Timing::default();
         let open = closed.iter().filter(|closed| closed.is_none()).count();
@@ -68,6 +73,16 @@ pub(super) async fn run(wish: Wish) -> Report {
         "p99 of others, before and beside them",
         format!("{} and {}", seconds(alone.quantile(0.99)), seconds(beside.quantile(0.99))),
     );
+    report.figure(
+        "memory, before and at most",
+        format!("{} MiB, {} MiB", memory / 1024 / 1024, peak / 1024 / 1024),
+    );
+    report.figure("sockets open, before and after", format!("{open}, {left}"));
+    report
+        .expect(left <= open + SPARE_SOCKETS, || format!("{left} sockets are open, and {open} were before"));
+    report.expect(peak <= memory + 4 * crowd as u64 * MEMORY_PER_CONNECTION, || {
+        format!("memory grew from {memory} to {peak} bytes")
+    });
     report.expect(beside.quantile(0.99) < Duration::from_secs(1), || {
         format!("others waited {:?}", beside.quantile(0.99))
     });

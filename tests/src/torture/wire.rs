@@ -1,0 +1,97 @@
+//! A client that costs next to nothing, so that under load it is the server that is short of something.
+
+use std::{
+    io::{self, ErrorKind},
+    net::SocketAddr,
+    sync::Mutex,
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+/// Posts to one address, over connections that it keeps for as long as the server does.
+pub struct Wire {
+    address: SocketAddr,
+    /// What each request begins with.
+    head: String,
+    idle: Mutex<Vec<TcpStream>>,
+}
+
+impl Wire {
+    /// A client that posts JSON there with this key.
+    pub fn new(address: SocketAddr, path: &str, key: &str) -> Self {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {address}\r\nX-API-Key: {key}\r\nContent-Type: application/json\r\n"
+        );
+        Self { address, head, idle: Mutex::default() }
+    }
+
+    /// Status and body of the answer.
+    ///
+    /// # Errors
+    /// When there is none, or not the whole of one.
+    pub async fn post(&self, body: &str) -> io::Result<(u16, String)> {
+        let idle = self.idle.lock().expect("no holder panics").pop();
+        let mut connection = match idle {
+            Some(connection) => connection,
+            None => TcpStream::connect(self.address).await?,
+        };
+        let request = format!("{}Content-Length: {}\r\n\r\n{body}", self.head, body.len());
+        connection.write_all(request.as_bytes()).await?;
+        let mut bytes = Vec::with_capacity(4096);
+        loop {
+            if let Some(answer) = whole(&bytes)? {
+                if !answer.closes {
+                    self.idle.lock().expect("no holder panics").push(connection);
+                }
+                return Ok((answer.status, answer.body));
+            }
+            if connection.read_buf(&mut bytes).await? == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+}
+
+struct Whole {
+    status: u16,
+    closes: bool,
+    body: String,
+}
+
+/// The answer, once all of it is there.
+fn whole(bytes: &[u8]) -> io::Result<Option<Whole>> {
+    let bad = || io::Error::from(ErrorKind::InvalidData);
+    let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
+    let head = str::from_utf8(&bytes[..end]).map_err(|_| bad())?.to_ascii_lowercase();
+    let body = &bytes[end + 4..];
+    let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    let length: usize = header("content-length:").and_then(|text| text.parse().ok()).ok_or_else(bad)?;
+    if body.len() < length {
+        return Ok(None);
+    }
+    Ok(Some(Whole {
+        status: head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(bad)?,
+        closes: header("connection:") == Some("close"),
+        body: String::from_utf8_lossy(body).into_owned(),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_whole_when_its_last_byte_is_there() {
+        let text = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
+        for length in 0..text.len() {
+            assert!(whole(&text[..length]).unwrap().is_none(), "{length}");
+        }
+        let answer = whole(text).unwrap().unwrap();
+        assert_eq!((answer.status, answer.closes, answer.body.as_str()), (503, true, "{}"));
+        assert!(!whole(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap().unwrap().closes);
+        assert!(whole(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
+    }
+}
