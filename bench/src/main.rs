@@ -9,13 +9,15 @@
 //! | `pair` | a yardstick and the product, back to back; medians |
 //! | `stage` | servers and files, and how one run of each thing goes |
 //! | `product`, `yardstick` | what is measured |
-//! | `load`, `sample` | what is sent |
+//! | `search` | searches in a table of millions of events |
+//! | `load`, `sample`, `http` | what is sent |
 //! | `measurement`, `cpu` | what is read off |
 //! | `report`, `environment` | what is told |
 
 mod case;
 mod cpu;
 mod environment;
+mod http;
 mod load;
 mod measurement;
 mod options;
@@ -27,6 +29,7 @@ mod report;
 mod runtime;
 mod sample;
 mod schema;
+mod search;
 mod stage;
 mod yardstick;
 
@@ -51,10 +54,17 @@ fn main() -> Result<()> {
     if let Some(address_file) = &options.serve_parse_only {
         return yardstick::parse_only::serve(address_file);
     }
+    if let Some(url) = &options.fill {
+        return search::fill_only(url, options.events);
+    }
     let server = options.server.as_deref().context("--server has to name the product's binary")?;
     let mut stage = Stage::prepare(server, options.duration())?;
     let results = measure(&mut stage, &options)?;
-    let report = report::write(&results, &Environment::of(&stage)?, &options);
+    let searches = options.with_searches().then(|| search::run(&mut stage, options.events)).transpose()?;
+    if let Some(searches) = &searches {
+        println!("{}", search::progress(searches));
+    }
+    let report = report::write(&results, searches.as_ref(), &Environment::of(&stage)?, &options);
     match &options.report {
         Some(path) if options.is_full() => {
             fs::write(path, report).with_context(|| format!("writing {}", path.display()))?;

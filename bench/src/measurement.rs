@@ -93,12 +93,22 @@ impl Measurement {
         self.costs.map(|total| total.div_f64(self.tally.events as f64))
     }
 
+    /// See [`Tally::check_stored`].
+    ///
+    /// # Errors
+    /// When something else was stored.
+    pub(crate) fn check_stored(&self, stored: u64) -> Result<()> {
+        self.tally.check_stored(stored)
+    }
+}
+
+impl Tally {
     /// Makes sure that what was acknowledged was stored, and nothing else.
     ///
     /// # Errors
     /// When it was not.
     pub(crate) fn check_stored(&self, stored: u64) -> Result<()> {
-        let Tally { events, in_flight, .. } = self.tally;
+        let Tally { events, in_flight, .. } = *self;
         ensure!(
             (events..=events + in_flight).contains(&stored),
             "{events} events were acknowledged and at most {in_flight} more under way, but {stored} are stored"

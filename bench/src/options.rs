@@ -4,7 +4,10 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Parser;
 
-use crate::case::{CASES, Case};
+use crate::{
+    case::{CASES, Case},
+    search,
+};
 
 /// Measure the product and yardsticks side by side.
 #[derive(Parser, Debug)]
@@ -22,6 +25,12 @@ pub(crate) struct Options {
     /// Only this case; may be given several times
     #[arg(long, value_name = "CASE", value_parser = case_names())]
     only: Vec<String>,
+    /// How many events searches have to look through
+    #[arg(long, value_name = "N", default_value_t = 2_000_000, value_parser = clap::value_parser!(u64).range(10_000..=100_000_000))]
+    pub(crate) events: u64,
+    /// Only put those events into this PostgreSQL database, which has the product's schema: for looking at plans
+    #[arg(long, value_name = "URL")]
+    pub(crate) fill: Option<String>,
     /// The release binary of the product
     #[arg(long, value_name = "FILE", hide = true)]
     pub(crate) server: Option<PathBuf>,
@@ -56,9 +65,14 @@ impl Options {
         CASES.iter().filter(is_asked_for).collect()
     }
 
+    /// Whether searches are among what is asked for.
+    pub(crate) fn with_searches(&self) -> bool {
+        self.only.is_empty() || self.only.iter().any(|name| name == search::NAME)
+    }
+
     /// Whether the outcome may stand as the project's figures: all cases, enough pairs, long enough.
     pub(crate) fn is_full(&self) -> bool {
-        self.only.is_empty() && self.pairs() >= 5 && self.duration() >= Duration::from_secs(5)
+        self.only.is_empty() && self.pairs() >= 5 && self.duration() >= Duration::from_secs(5) && self.events >= 2_000_000
     }
 
     /// What to type to get the same.
@@ -68,12 +82,16 @@ impl Options {
             true => " --quick".to_owned(),
             false => format!(" --pairs {} --seconds {}", self.pairs, self.seconds),
         };
-        format!("just bench{length}{only}")
+        let events = match self.events {
+            2_000_000 => String::new(),
+            events => format!(" --events {events}"),
+        };
+        format!("just bench{length}{events}{only}")
     }
 }
 
 fn case_names() -> Vec<&'static str> {
-    CASES.iter().map(|case| case.name).collect()
+    CASES.iter().map(|case| case.name).chain([search::NAME]).collect()
 }
 
 #[cfg(test)]

@@ -35,13 +35,22 @@ impl Product {
         let directory = directory.to_owned();
         let product = Self { binary: binary.to_owned(), directory, database_url, redis_url: None, key };
         crate::schema::migrate(&product.database_url)?;
-        let mut command = product.command();
-        command.args(["tenant", "create", "bench", "--rate-limit-per-minute", LIMIT]);
-        command.args(["--api-key", product.key.reveal()]);
+        product.add_tenant("bench", &product.key)?;
+        Ok(product)
+    }
+
+    /// Makes one more tenant, with this key and a limit that never bites.
+    ///
+    /// # Errors
+    /// When the binary does not run, or the store has this tenant.
+    pub(crate) fn add_tenant(&self, slug: &str, key: &ApiKey) -> Result<()> {
+        let mut command = self.command();
+        command.args(["tenant", "create", slug, "--rate-limit-per-minute", LIMIT]);
+        command.args(["--api-key", key.reveal()]);
         let output = command.output().context("starting the product")?;
         let problems = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "making a tenant ended with {}:\n{problems}", output.status);
-        Ok(product)
+        Ok(())
     }
 
     /// The same, sharing its limits over a Redis.

@@ -8,6 +8,7 @@ use crate::{
     measurement::Measurement,
     options::Options,
     pair::{Pair, Results, micros, millis},
+    search,
 };
 
 /// One line about a pair that has just ended.
@@ -26,15 +27,22 @@ pub(crate) fn progress(case: &Case, pair: &Pair) -> String {
 }
 
 /// The whole report.
-pub(crate) fn write(results: &[Results], environment: &Environment, options: &Options) -> String {
+pub(crate) fn write(
+    results: &[Results],
+    searches: Option<&search::Outcome>,
+    environment: &Environment,
+    options: &Options,
+) -> String {
     let mut text = include_str!("introduction.md").to_owned();
     let sections = [
-        ("Ratios", ratios(results)),
-        ("Cost and latency", costs(results)),
-        ("Every pair", pairs(results)),
-        ("Environment", surroundings(environment, options)),
+        ("Ratios", Some(ratios(results))),
+        ("Cost and latency", Some(costs(results))),
+        ("Search", searches.map(search::write)),
+        ("Every pair", Some(pairs(results))),
+        ("Environment", Some(surroundings(environment, options))),
     ];
     for (title, section) in sections {
+        let Some(section) = section else { continue };
         _ = write!(text, "\n## {title}\n\n{section}");
     }
     text
@@ -160,20 +168,20 @@ fn foreign(pair: &Pair) -> String {
     format!("{:.0} % / {:.0} %", pair.yardstick.foreign * 100.0, pair.product.foreign * 100.0)
 }
 
-fn none() -> String {
+pub(crate) fn none() -> String {
     "–".to_owned()
 }
 
-fn one_digit(value: Option<f64>) -> String {
+pub(crate) fn one_digit(value: Option<f64>) -> String {
     value.map_or_else(none, |value| format!("{value:.1}"))
 }
 
-fn two_digits(value: Option<f64>) -> String {
+pub(crate) fn two_digits(value: Option<f64>) -> String {
     value.map_or_else(none, |value| format!("{value:.2}"))
 }
 
 /// With a comma before each three digits.
-fn whole(value: Option<f64>) -> String {
+pub(crate) fn whole(value: Option<f64>) -> String {
     let Some(value) = value else { return none() };
     let digits = format!("{value:.0}");
     let mut text = String::new();
@@ -186,19 +194,19 @@ fn whole(value: Option<f64>) -> String {
     text
 }
 
-struct Table {
-    text: String,
+pub(crate) struct Table {
+    pub(crate) text: String,
 }
 
 impl Table {
-    fn new(columns: &[&str]) -> Self {
+    pub(crate) fn new(columns: &[&str]) -> Self {
         let mut table = Self { text: String::new() };
         table.row(columns.iter().map(|column| (*column).to_owned()));
         table.row(columns.iter().map(|_| "---".to_owned()));
         table
     }
 
-    fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         let cells: Vec<String> = cells.into_iter().collect();
         _ = writeln!(self.text, "| {} |", cells.join(" | "));
     }

@@ -2,9 +2,10 @@
 
 use std::{
     fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process,
-    thread::sleep,
+    thread::{self, sleep},
     time::Duration,
 };
 
@@ -37,7 +38,7 @@ pub(crate) struct Stage {
     samples: Vec<Sample>,
     /// How many runs there were, so that each has a number of its own.
     runs: u64,
-    on_postgres: Product,
+    pub(crate) on_postgres: Product,
     on_redis: Product,
     // Dropped last: they hold what the others stand on.
     pub(crate) postgres: Postgres,
@@ -93,6 +94,31 @@ impl Stage {
             Yardstick::ParseOnly => self.parse_only(load),
             Yardstick::SqliteRows => self.sqlite_rows(),
         }
+    }
+
+    /// Does something while single events come in over 64 connections, to a server on PostgreSQL.
+    ///
+    /// # Errors
+    /// When either fails, or something else was stored than was acknowledged.
+    pub(crate) fn while_events_come_in<T>(
+        &mut self,
+        address: SocketAddr,
+        length: Duration,
+        work: impl FnOnce() -> Result<T>,
+    ) -> Result<(T, Tally)> {
+        let run = self.next_run();
+        let load = Load { connections: 64, batch: 1 };
+        let before = self.postgres.stored_by(run)?;
+        let key = self.on_postgres.key();
+        let (done, tally) = thread::scope(|scope| {
+            let sender = scope.spawn(|| load.send(address, key, run, length));
+            let done = work();
+            (done, sender.join().expect("a sender returns its errors"))
+        });
+        let tally = tally?;
+        sleep(SETTLE);
+        tally.check_stored(self.postgres.stored_by(run)? - before)?;
+        Ok((done?, tally))
     }
 
     fn product_on_postgres(&mut self, with_redis: bool, load: Load) -> Result<Measurement> {

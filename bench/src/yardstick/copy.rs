@@ -112,7 +112,8 @@ impl Line {
     }
 }
 
-fn columns(values: &[Option<String>]) -> String {
+/// Values in the text format of `COPY`, with a tab between two.
+pub(crate) fn columns(values: &[Option<String>]) -> String {
     let escape = |value: &str| value.replace('\\', "\\\\").replace('\t', "\\t").replace('\n', "\\n");
     let columns: Vec<String> =
         values.iter().map(|value| value.as_deref().map_or_else(|| "\\N".to_owned(), escape)).collect();
