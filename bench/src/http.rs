@@ -52,14 +52,31 @@ impl Client {
         self.send("DELETE", path, key, "")
     }
 
+    /// The status of any answer to a POST of JSON.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn status_of_post(&mut self, path: &str, key: &str, body: &str) -> Result<u16> {
+        Ok(self.exchange("POST", path, key, body)?.0)
+    }
+
     fn send(&mut self, method: &str, path: &str, key: &str, body: &str) -> Result<Vec<u8>> {
+        let (status, body) = self.exchange(method, path, key, body)?;
+        let said = String::from_utf8_lossy(&body);
+        ensure!(status == 200, "{method} {path} was answered with {status}: {said}");
+        Ok(body)
+    }
+
+    fn exchange(&mut self, method: &str, path: &str, key: &str, body: &str) -> Result<(u16, Vec<u8>)> {
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nX-API-Key: {key}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             self.address,
             body.len()
         );
-        self.stream.get_mut().write_all(request.as_bytes()).context("sending a request")?;
-        let status = self.line()?;
+        // A server may answer before it has read everything, and stop reading.
+        let sent = self.stream.get_mut().write_all(request.as_bytes());
+        let status = self.line().or_else(|error| sent.context("sending a request").and(Err(error)))?;
+        let status = status.split(' ').nth(1).and_then(|status| status.parse().ok());
         let mut length = None;
         loop {
             let header = self.line()?.to_ascii_lowercase();
@@ -74,12 +91,7 @@ impl Client {
             Some(length) => self.bytes(length)?,
             None => self.chunks()?,
         };
-        ensure!(
-            status.starts_with("HTTP/1.1 200"),
-            "{method} {path} was answered with {status}: {}",
-            String::from_utf8_lossy(&body)
-        );
-        Ok(body)
+        Ok((status.context("an answer begins with its status")?, body))
     }
 
     fn line(&mut self) -> Result<String> {

@@ -10,8 +10,9 @@
 //! | `stage` | servers and files, and how one run of each thing goes |
 //! | `product`, `yardstick` | what is measured |
 //! | `search` | searches in a table of millions of events |
+//! | `pressure` | a tenant that floods, and large events |
 //! | `load`, `sample`, `http` | what is sent |
-//! | `measurement`, `cpu` | what is read off |
+//! | `measurement`, `cpu`, `memory` | what is read off |
 //! | `report`, `environment` | what is told |
 
 mod case;
@@ -20,9 +21,11 @@ mod environment;
 mod http;
 mod load;
 mod measurement;
+mod memory;
 mod options;
 mod pair;
 mod postgres;
+mod pressure;
 mod process;
 mod product;
 mod report;
@@ -60,11 +63,14 @@ fn main() -> Result<()> {
     let server = options.server.as_deref().context("--server has to name the product's binary")?;
     let mut stage = Stage::prepare(server, options.duration())?;
     let results = measure(&mut stage, &options)?;
-    let searches = options.with_searches().then(|| search::run(&mut stage, options.events)).transpose()?;
+    let searches =
+        options.asks_for(search::NAME).then(|| search::run(&mut stage, options.events)).transpose()?;
     if let Some(searches) = &searches {
         println!("{}", search::progress(searches));
     }
-    let report = report::write(&results, searches.as_ref(), &Environment::of(&stage)?, &options);
+    let pressure = options.asks_for(pressure::NAME).then(|| pressure::run(&mut stage)).transpose()?;
+    let report =
+        report::write(&results, searches.as_ref(), pressure.as_ref(), &Environment::of(&stage)?, &options);
     match &options.report {
         Some(path) if options.is_full() => {
             fs::write(path, report).with_context(|| format!("writing {}", path.display()))?;
@@ -77,11 +83,11 @@ fn main() -> Result<()> {
 
 /// Lets the cases take turns, so that what changes slowly on this machine meets all of them.
 fn measure(stage: &mut Stage, options: &Options) -> Result<Vec<Results>> {
-    let wanted = options.pairs();
     let mut all: Vec<Results> =
         options.cases().into_iter().map(|case| Results { case, pairs: Vec::new() }).collect();
     for round in 0..options.attempts() {
-        for results in all.iter_mut().filter(|results| results.quiet().count() < wanted) {
+        let is_open = |results: &&mut Results| results.quiet().count() < options.pairs_of(results.case);
+        for results in all.iter_mut().filter(is_open) {
             let pair = Pair::run(stage, results.case, round % 2 == 1)
                 .with_context(|| format!("in case {}", results.case.name))?;
             println!("{}", report::progress(results.case, &pair));

@@ -6,7 +6,7 @@ use clap::Parser;
 
 use crate::{
     case::{CASES, Case},
-    search,
+    pressure, search,
 };
 
 /// Measure the product and yardsticks side by side.
@@ -43,8 +43,12 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// How many undisturbed pairs each case gets.
-    pub(crate) fn pairs(&self) -> usize {
+    /// How many undisturbed pairs a case gets. Where nothing depends on it, three are enough.
+    pub(crate) fn pairs_of(&self, case: &Case) -> usize {
+        if case.gates.is_empty() { self.pairs().min(3) } else { self.pairs() }
+    }
+
+    fn pairs(&self) -> usize {
         if self.quick { 1 } else { self.pairs as usize }
     }
 
@@ -65,14 +69,17 @@ impl Options {
         CASES.iter().filter(is_asked_for).collect()
     }
 
-    /// Whether searches are among what is asked for.
-    pub(crate) fn with_searches(&self) -> bool {
-        self.only.is_empty() || self.only.iter().any(|name| name == search::NAME)
+    /// Whether a part of this name is among what is asked for.
+    pub(crate) fn asks_for(&self, part: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|name| name == part)
     }
 
     /// Whether the outcome may stand as the project's figures: all cases, enough pairs, long enough.
     pub(crate) fn is_full(&self) -> bool {
-        self.only.is_empty() && self.pairs() >= 5 && self.duration() >= Duration::from_secs(5) && self.events >= 2_000_000
+        self.only.is_empty()
+            && self.pairs() >= 5
+            && self.duration() >= Duration::from_secs(5)
+            && self.events >= 2_000_000
     }
 
     /// What to type to get the same.
@@ -91,7 +98,7 @@ impl Options {
 }
 
 fn case_names() -> Vec<&'static str> {
-    CASES.iter().map(|case| case.name).chain([search::NAME]).collect()
+    CASES.iter().map(|case| case.name).chain([search::NAME, pressure::NAME]).collect()
 }
 
 #[cfg(test)]

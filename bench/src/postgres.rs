@@ -81,6 +81,24 @@ impl Postgres {
         Ok(count.unsigned_abs())
     }
 
+    /// How many bytes of write-ahead log there have been.
+    ///
+    /// # Errors
+    /// When the server can't be asked.
+    pub(crate) fn wal_position(&self) -> Result<u64> {
+        let bytes: i64 = self.ask("SELECT CAST(pg_current_wal_lsn() - '0/0' AS bigint)")?;
+        Ok(bytes.unsigned_abs())
+    }
+
+    /// How many bytes the table of events and its indexes have.
+    ///
+    /// # Errors
+    /// When the server can't be asked.
+    pub(crate) fn bytes_of_events(&self) -> Result<u64> {
+        let bytes: i64 = self.ask("SELECT pg_total_relation_size('events')")?;
+        Ok(bytes.unsigned_abs())
+    }
+
     /// The tenants whose slugs begin like this, by slug.
     ///
     /// # Errors

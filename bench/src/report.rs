@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use crate::{
-    case::Case,
+    case::{Case, Gate},
     environment::Environment,
-    measurement::Measurement,
+    measurement::{Measurement, Traces},
     options::Options,
     pair::{Pair, Results, micros, millis},
-    search,
+    pressure, search,
 };
 
 /// One line about a pair that has just ended.
@@ -30,14 +30,17 @@ pub(crate) fn progress(case: &Case, pair: &Pair) -> String {
 pub(crate) fn write(
     results: &[Results],
     searches: Option<&search::Outcome>,
+    pressure: Option<&pressure::Outcome>,
     environment: &Environment,
     options: &Options,
 ) -> String {
     let mut text = include_str!("introduction.md").to_owned();
     let sections = [
         ("Ratios", Some(ratios(results))),
+        ("Gates", Some(gates(results))),
         ("Cost and latency", Some(costs(results))),
         ("Search", searches.map(search::write)),
+        ("Under pressure", pressure.map(pressure::write)),
         ("Every pair", Some(pairs(results))),
         ("Environment", Some(surroundings(environment, options))),
     ];
@@ -57,8 +60,6 @@ fn ratios(results: &[Results]) -> String {
         "",
         "ratio",
         "lowest to highest",
-        "gate",
-        "",
     ]);
     for result in results {
         let case = result.case;
@@ -71,16 +72,40 @@ fn ratios(results: &[Results]) -> String {
             case.yardstick.name().to_owned(),
             result.median(Pair::ratio).map_or_else(none, |ratio| format!("**{ratio:.2}**")),
             range.unwrap_or_else(none),
-            case.gate.map_or_else(none, |gate| format!("≥ {gate:.2}")),
-            match (case.gate, result.is_met()) {
-                (None, _) => none(),
-                (Some(_), Some(true)) => "met".to_owned(),
-                (Some(_), Some(false)) => "**not met**".to_owned(),
-                (Some(_), None) => "no quiet pair".to_owned(),
-            },
         ]);
     }
     format!("Medians over the pairs that count.\n\n{}", table.text)
+}
+
+fn gates(results: &[Results]) -> String {
+    let mut table = Table::new(&["case", "what", "reached", "gate", ""]);
+    for result in results {
+        for gate in result.case.gates {
+            let reached = result.reached(*gate);
+            let (what, bound, digits) = match gate {
+                Gate::Rate(least) => ("rate, as a multiple of the yardstick's", format!("≥ {least:.2}"), 2),
+                Gate::P99(most) => ("p99, as a multiple of the yardstick's", format!("≤ {most:.2}"), 2),
+                Gate::Cost(most) => {
+                    ("processor time, as a multiple of the yardstick's", format!("≤ {most:.2}"), 2)
+                }
+                Gate::RedisCalls(most) => ("commands in Redis for one event", format!("≤ {most:.3}"), 4),
+                Gate::MemoryAtRest(most) => ("memory of the server at rest, MiB", format!("≤ {most:.0}"), 0),
+                Gate::MemoryAtPeak(most) => ("memory of the server at most, MiB", format!("≤ {most:.0}"), 0),
+            };
+            table.row([
+                format!("`{}`", result.case.name),
+                what.to_owned(),
+                reached.map_or_else(none, |reached| format!("**{reached:.digits$}**")),
+                bound,
+                match reached.map(|reached| gate.is_met(reached)) {
+                    Some(true) => "met".to_owned(),
+                    Some(false) => "**not met**".to_owned(),
+                    None => "no quiet pair".to_owned(),
+                },
+            ]);
+        }
+    }
+    table.text
 }
 
 fn costs(results: &[Results]) -> String {
@@ -93,6 +118,9 @@ fn costs(results: &[Results]) -> String {
         "Redis, µs",
         "yardstick's server, µs",
         "yardstick's database, µs",
+        "log, bytes",
+        "stored, bytes",
+        "memory, MiB",
     ]);
     for result in results {
         let millis = |of: fn(crate::measurement::Latency) -> std::time::Duration| {
@@ -100,6 +128,11 @@ fn costs(results: &[Results]) -> String {
         };
         let micros = |half: fn(&Pair) -> &Measurement, of: fn(crate::measurement::Costs) -> _| {
             one_digit(result.median_of_some(|pair| micros(half(pair), of)))
+        };
+        let per_event = |of: fn(Traces) -> Option<u64>| {
+            whole(
+                result.median_of_some(|pair| of(pair.product.traces).map(|all| pair.product.per_event(all))),
+            )
         };
         table.row([
             format!("`{}`", result.case.name),
@@ -110,10 +143,17 @@ fn costs(results: &[Results]) -> String {
             micros(|pair| &pair.product, |costs| costs.redis),
             micros(|pair| &pair.yardstick, |costs| costs.server),
             micros(|pair| &pair.yardstick, |costs| costs.database),
+            per_event(|traces| traces.wal_bytes),
+            per_event(|traces| traces.stored_bytes),
+            whole(result.median_of_some(|pair| {
+                pair.product.traces.memory_at_peak.map(|bytes| bytes as f64 / f64::from(1 << 20))
+            })),
         ]);
     }
     format!(
         "Latency is of whole requests, a batch being one. Cost is processor time for one event, of a process and all its children. \
+         The log is PostgreSQL's write-ahead log, stored is the table with its indexes, both for one event; memory is \
+         the most that the server took. \
          With SQLite the product's server and its database are one process; the yardstick's is counted as \
          database, with the making of its rows.\n\n{}",
         table.text

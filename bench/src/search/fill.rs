@@ -24,9 +24,8 @@ const ROWS: u64 = 1_000;
 /// When PostgreSQL refuses, or has another number of rows in the end.
 pub(crate) fn fill(url: &str, history: &History) -> Result<()> {
     std::thread::scope(|scope| {
-        let fillers: Vec<_> = (0..CONNECTIONS)
-            .map(|first| scope.spawn(move || block_on(copy(url, history, first))))
-            .collect();
+        let fillers: Vec<_> =
+            (0..CONNECTIONS).map(|first| scope.spawn(move || block_on(copy(url, history, first)))).collect();
         fillers.into_iter().try_for_each(|filler| filler.join().expect("a filler returns its errors"))
     })?;
     block_on(async {

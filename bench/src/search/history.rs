@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use crate::sample::Variation;
 
 /// How many tenants share the events. The largest has 14 of 100, the smallest one of 180.
-pub(crate) const TENANTS: usize = 50;
+pub(crate) const TENANTS: usize = crate::stage::TENANTS as usize;
 /// How long after an event the next one happens, whoever's it is: two million take two weeks. More events are
 /// a longer past, not a denser one.
 const MICROS_PER_EVENT: i64 = 604_800;
@@ -186,9 +186,8 @@ fn kind(of_thousand: u64) -> (&'static str, &'static str, u16) {
 
 /// Four syllables at most, another word for each number.
 fn push_word(number: u64, into: &mut String) {
-    const SYLLABLES: [&str; 16] = [
-        "ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu", "na", "pe", "ri", "so", "tu", "va",
-    ];
+    const SYLLABLES: [&str; 16] =
+        ["ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu", "na", "pe", "ri", "so", "tu", "va"];
     let mut rest = number + 16;
     while rest > 0 {
         _ = write!(into, "{}", SYLLABLES[(rest % 16) as usize]);

@@ -19,7 +19,7 @@ mod timing;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use pulsestream_domain::{Timestamp, api_key::ApiKey, ports::Clock as _, tenant::TenantId};
+use pulsestream_domain::{Timestamp, ports::Clock as _, tenant::TenantId};
 use pulsestream_ingestion::SystemClock;
 use serde_json::Value;
 use uuid::Uuid;
@@ -82,12 +82,9 @@ pub(crate) fn fill_only(url: &str, events: u64) -> Result<()> {
 /// When anything is refused, or finds nothing at all.
 pub(crate) fn run(stage: &mut Stage, events: u64) -> Result<Outcome> {
     stage.postgres.reset()?;
-    let keys: Vec<ApiKey> = (0..TENANTS).map(|tenant| ApiKey::from_entropy([tenant as u8; 32])).collect();
-    for (tenant, key) in keys.iter().enumerate() {
-        stage.on_postgres.add_tenant(&format!("history-{tenant:02}"), key)?;
-    }
-    let tenants = stage.postgres.tenants("history-")?;
+    let tenants = stage.postgres.tenants("bench-")?;
     ensure!(tenants.len() == TENANTS, "there are {} tenants", tenants.len());
+    let keys: Vec<String> = stage.on_postgres.keys().into_iter().map(str::to_owned).collect();
     let history = History::new(tenants, events, now());
     let start = Instant::now();
     fill::fill(stage.postgres.url(), &history)?;
@@ -114,7 +111,7 @@ fn now() -> Timestamp {
 struct Searcher<'a> {
     client: Client,
     history: &'a History,
-    keys: &'a [ApiKey],
+    keys: &'a [String],
 }
 
 impl Searcher<'_> {
@@ -123,7 +120,7 @@ impl Searcher<'_> {
         let text = self.history.text(0);
         let id = serde_json::from_str::<Value>(&text)?["event_id"].as_str().context("an id")?.to_owned();
         let twin = Uuid::from_u128(0).to_string();
-        let key = self.keys[history::tenant_of(0)].reveal();
+        let key = &self.keys[history::tenant_of(0)];
         self.client.post(EVENTS, key, &text.replace(&id, &twin))?;
         fill::check_same(stage.postgres.url(), &twin, &id)?;
         self.client.delete(&format!("{EVENTS}/{twin}"), key).map(drop)
@@ -152,7 +149,7 @@ impl Searcher<'_> {
         let mut found = false;
         for turn in first..first + REQUESTS {
             let asked = question.asked(turn, self.history);
-            let key = self.keys[asked.tenant].reveal();
+            let key = &self.keys[asked.tenant];
             let answer = timing.of(|| self.client.get(&asked.path, key))?;
             // A page without events and a list without values are this short.
             found |= answer.len() > 300;
@@ -167,7 +164,7 @@ impl Searcher<'_> {
     /// Walks through the events of the largest tenant: the latest page over and over, the pages right behind
     /// it, and the pages from the thousandth on, or from half way if there are not so many.
     fn pages(&mut self) -> Result<(Timing, Timing, Timing)> {
-        let key = self.keys[0].reveal();
+        let key = &self.keys[0];
         let path = format!("{EVENTS}/search?limit={PAGE}");
         let (mut latest, mut near, mut far) = (Timing::default(), Timing::default(), Timing::default());
         for _ in 0..PAGES {
@@ -194,7 +191,7 @@ impl Searcher<'_> {
     fn export(&mut self) -> Result<f64> {
         let wanted = EXPORTED.min(self.history.events() / 10);
         let start = Instant::now();
-        let answer = self.client.get(&format!("{EVENTS}/export?limit={wanted}"), self.keys[0].reveal())?;
+        let answer = self.client.get(&format!("{EVENTS}/export?limit={wanted}"), &self.keys[0])?;
         let elapsed = start.elapsed();
         let lines = answer.iter().filter(|byte| **byte == b'\n').count() as u64;
         ensure!(lines == wanted, "{lines} of {wanted} events were exported");
@@ -203,9 +200,8 @@ impl Searcher<'_> {
 
     /// What people look at while events come in.
     fn mix(&mut self, length: Duration) -> Result<Timing> {
-        let named = |question: &&Question| {
-            ["day", "severity, rare", "user", "text, rare"].contains(&question.name)
-        };
+        let named =
+            |question: &&Question| ["day", "severity, rare", "user", "text, rare"].contains(&question.name);
         let mix: Vec<&Question> = QUESTIONS.iter().filter(named).chain([&LATEST]).collect();
         let (mut timing, start) = (Timing::default(), Instant::now());
         for (turn, question) in mix.iter().cycle().enumerate() {
@@ -213,7 +209,7 @@ impl Searcher<'_> {
                 break;
             }
             let asked = question.asked((turn / mix.len()) as u64, self.history);
-            timing.of(|| self.client.get(&asked.path, self.keys[asked.tenant].reveal()))?;
+            timing.of(|| self.client.get(&asked.path, &self.keys[asked.tenant]))?;
         }
         Ok(timing)
     }

@@ -39,7 +39,7 @@ pub(crate) fn run(url: &str, samples: &[Sample], duration: Duration) -> Result<T
         let copied = copiers.into_iter().map(|copier| copier.join().expect("a copier returns its errors"));
         copied.sum::<Result<u64>>()
     });
-    Ok(Tally { events: copied?, elapsed: start.elapsed(), in_flight: 0, latency: None })
+    Ok(Tally { events: copied?, elapsed: start.elapsed(), in_flight: 0, repeated: 0, latency: None })
 }
 
 async fn copy(url: &str, lines: &[Line], seed: u64, duration: Duration) -> Result<u64> {
