@@ -14,6 +14,7 @@ mod edge;
 mod idempotency;
 mod identity;
 mod limits;
+mod load;
 mod overload;
 mod races;
 mod redis_away;
@@ -46,6 +47,7 @@ fn all() -> Vec<Trial> {
         batches::trials(),
         idempotency::trials(),
         limits::trials(),
+        load::trials(),
         credentials::trials(),
         identity::trials(),
         search::trials(),

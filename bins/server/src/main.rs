@@ -6,6 +6,7 @@ mod client;
 mod compose;
 mod first_start;
 mod import;
+mod load;
 mod sealing_key;
 mod secret_key;
 mod serve;

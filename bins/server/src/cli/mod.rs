@@ -1,6 +1,7 @@
 //! The command line.
 
 mod audit;
+mod bench;
 mod config;
 mod healthcheck;
 mod import;
@@ -59,6 +60,8 @@ enum Command {
     Import(import::Arguments),
     /// Search events in the store or on a server
     Search(search::Arguments),
+    /// Send made-up events to a running server and print how long it took with them
+    Bench(bench::Arguments),
     /// Check and print settings
     #[command(subcommand)]
     Config(config::Command),
@@ -100,6 +103,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Audit(arguments) => audit::run(arguments, &settings, output).await?,
         Command::Import(arguments) => import::run(arguments, &settings, output).await?,
         Command::Search(arguments) => search::run(arguments, &settings, output).await?,
+        Command::Bench(arguments) => bench::run(arguments, output).await?,
         Command::Config(command) => config::run(&command, &settings, output)?,
         Command::Healthcheck(arguments) => return healthcheck::run(arguments, &settings, output).await,
     }
@@ -163,6 +167,7 @@ mod tests {
             "import - --url http://127.0.0.1:8000 --key legacy-key-0123456789",
             "search service=web status_code=5xx --tenant acme --json",
             "search --url http://127.0.0.1:8000 --key legacy-key-0123456789 q=error",
+            "bench --url http://127.0.0.1:8000 --key - --connections 8 --batch 100 --rate 2500.5 --seconds 30 --json",
             "config check",
             "config print",
             "healthcheck --mode live",
@@ -192,6 +197,9 @@ mod tests {
             "import access.log --key legacy-key-0123456789",
             "import access.log --tenant acme --url http://127.0.0.1:1 --key legacy-key-0123456789",
             "search service",
+            "bench --url http://127.0.0.1:8000",
+            "bench --url http://127.0.0.1:8000 --key - --rate 0",
+            "bench --url http://127.0.0.1:8000 --key - --batch 1001",
             "healthcheck --mode maybe",
         ] {
             let words = line.split_whitespace();
