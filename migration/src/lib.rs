@@ -30,6 +30,7 @@ mod m20261122_000011_create_sessions;
 mod m20261122_000012_create_audit_log;
 mod m20261122_000013_extend_api_keys;
 mod m20261122_000014_extend_tenants;
+mod m20261122_000020_cover_searches;
 
 use sea_orm_migration::{
     prelude::*,
@@ -61,6 +62,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000012_create_audit_log::Migration),
             Box::new(m20261122_000013_extend_api_keys::Migration),
             Box::new(m20261122_000014_extend_tenants::Migration),
+            Box::new(m20261122_000020_cover_searches::Migration),
         ]
     }
 }
