@@ -16,13 +16,17 @@ unit:
     cargo test --locked -p pulsestream-domain -p pulsestream-ingestion
     cargo test --locked -p pulsestream-rate-limit --no-default-features
 
-# Break everything on purpose and count what was lost: `just torture --short`, `--minutes 30`, `--only T1a,T3`
+# Break everything on purpose and count what was lost: `just torture --short`, `--minutes 30 --write`, `--only T1a,T3`
 torture *args:
-    cargo run --locked -p pulsestream-tests --bin torture -- {{ args }}
+    ./scripts/torture {{ args }}
 
 # Servers that do one thing wrong, each of which has to be caught
 mutants *args:
-    cargo run --locked -p pulsestream-tests --bin torture -- mutants {{ args }}
+    ./scripts/torture mutants {{ args }}
+
+# Requests made out of the OpenAPI document, and every answer held against it: `just schemathesis -n 200 --seed 7`
+schemathesis *args:
+    ./scripts/schemathesis {{ args }}
 
 # Format everything
 fmt:

@@ -11,6 +11,7 @@
 //! | `product`, `yardstick` | what is measured |
 //! | `search` | searches in a table of millions of events |
 //! | `pressure` | a tenant that floods, and large events |
+//! | `rules` | what it costs to evaluate rules, which is compared with nothing |
 //! | `load`, `sample`, `http` | what is sent |
 //! | `measurement`, `cpu`, `memory` | what is read off |
 //! | `report`, `environment` | what is told |
@@ -29,6 +30,7 @@ mod pressure;
 mod process;
 mod product;
 mod report;
+mod rules;
 mod runtime;
 mod sample;
 mod schema;
@@ -69,8 +71,9 @@ fn main() -> Result<()> {
         println!("{}", search::progress(searches));
     }
     let pressure = options.asks_for(pressure::NAME).then(|| pressure::run(&mut stage)).transpose()?;
-    let report =
-        report::write(&results, searches.as_ref(), pressure.as_ref(), &Environment::of(&stage)?, &options);
+    let rules = evaluate(&stage, &options)?;
+    let parts = report::Parts { cases: results, searches, pressure, rules };
+    let report = report::write(&parts, &Environment::of(&stage)?, &options);
     match &options.report {
         Some(path) if options.is_full() => {
             fs::write(path, report).with_context(|| format!("writing {}", path.display()))?;
@@ -93,6 +96,16 @@ fn measure(stage: &mut Stage, options: &Options) -> Result<Vec<Results>> {
             println!("{}", report::progress(results.case, &pair));
             results.pairs.push(pair);
         }
+    }
+    Ok(all)
+}
+
+fn evaluate(stage: &Stage, options: &Options) -> Result<Vec<rules::Results>> {
+    let mut all = Vec::new();
+    for case in options.rules() {
+        let results = stage.rules(case, options.pairs()).with_context(|| format!("in case {}", case.name))?;
+        println!("{}", report::progress_of_rules(&results));
+        all.push(results);
     }
     Ok(all)
 }

@@ -6,7 +6,7 @@ use clap::Parser;
 
 use crate::{
     case::{CASES, Case},
-    pressure, search,
+    pressure, rules, search,
 };
 
 /// Measure the product and yardsticks side by side.
@@ -16,7 +16,7 @@ pub(crate) struct Options {
     /// One pair of 2 s per case: for trying things, not for figures
     #[arg(long, conflicts_with_all = ["pairs", "seconds"])]
     quick: bool,
-    /// Pairs per case that nobody disturbed
+    /// Pairs per case that nobody disturbed, and ticks per case of rules
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     pairs: u32,
     /// Length of each measurement, in seconds
@@ -48,7 +48,8 @@ impl Options {
         if case.gates.is_empty() { self.pairs().min(3) } else { self.pairs() }
     }
 
-    fn pairs(&self) -> usize {
+    /// How many undisturbed pairs are asked for, and how many ticks.
+    pub(crate) fn pairs(&self) -> usize {
         if self.quick { 1 } else { self.pairs as usize }
     }
 
@@ -64,14 +65,17 @@ impl Options {
 
     /// The cases asked for.
     pub(crate) fn cases(&self) -> Vec<&'static Case> {
-        let is_asked_for =
-            |case: &&Case| self.only.is_empty() || self.only.iter().any(|name| name == case.name);
-        CASES.iter().filter(is_asked_for).collect()
+        CASES.iter().filter(|case| self.asks_for(case.name)).collect()
     }
 
-    /// Whether a part of this name is among what is asked for.
-    pub(crate) fn asks_for(&self, part: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|name| name == part)
+    /// The cases of rules asked for.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &'static rules::Case> {
+        rules::CASES.iter().filter(|case| self.asks_for(case.name))
+    }
+
+    /// Whether a case or a part of this name is among what is asked for.
+    pub(crate) fn asks_for(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == name)
     }
 
     /// Whether the outcome may stand as the project's figures: all cases, enough pairs, long enough.
@@ -98,7 +102,8 @@ impl Options {
 }
 
 fn case_names() -> Vec<&'static str> {
-    CASES.iter().map(|case| case.name).chain([search::NAME, pressure::NAME]).collect()
+    let cases = CASES.iter().map(|case| case.name).chain(rules::CASES.iter().map(|case| case.name));
+    cases.chain([search::NAME, pressure::NAME]).collect()
 }
 
 #[cfg(test)]
@@ -114,6 +119,8 @@ mod tests {
             assert!(!options(short).is_full(), "{short}");
         }
         assert_eq!(options("--only batches-100").cases().len(), 1);
+        let rules = options("--only rules-1-tenant");
+        assert_eq!((rules.cases().len(), rules.rules().count()), (0, 1));
         assert_eq!(options("--quick --only batches-100").command(), "just bench --quick --only batches-100");
     }
 }

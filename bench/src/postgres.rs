@@ -34,6 +34,14 @@ impl Postgres {
         Ok(Self { server, url })
     }
 
+    /// Makes one more database, without a schema, and answers with its URL.
+    ///
+    /// # Errors
+    /// When there is one of this name.
+    pub(crate) fn create(&self, name: &str) -> Result<String> {
+        self.server.create_database(name)
+    }
+
     /// Where to connect to the database.
     pub(crate) fn url(&self) -> &str {
         &self.url

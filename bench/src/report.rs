@@ -7,8 +7,8 @@ use crate::{
     environment::Environment,
     measurement::{Measurement, Traces},
     options::Options,
-    pair::{Pair, Results, micros, millis},
-    pressure, search,
+    pair::{Pair, Results, median, micros, millis},
+    pressure, rules, search,
 };
 
 /// One line about a pair that has just ended.
@@ -26,22 +26,31 @@ pub(crate) fn progress(case: &Case, pair: &Pair) -> String {
     )
 }
 
+/// One line about rules that were evaluated.
+pub(crate) fn progress_of_rules(results: &rules::Results) -> String {
+    let costs: Vec<String> = results.ticks.iter().map(|tick| format!("{:.2}", tick.cost())).collect();
+    format!("{:<20} processor seconds per tick: {}", results.case.name, costs.join(" "))
+}
+
+/// What there is to tell. What was not asked for is left out.
+pub(crate) struct Parts {
+    pub(crate) cases: Vec<Results>,
+    pub(crate) searches: Option<search::Outcome>,
+    pub(crate) pressure: Option<pressure::Outcome>,
+    pub(crate) rules: Vec<rules::Results>,
+}
+
 /// The whole report.
-pub(crate) fn write(
-    results: &[Results],
-    searches: Option<&search::Outcome>,
-    pressure: Option<&pressure::Outcome>,
-    environment: &Environment,
-    options: &Options,
-) -> String {
+pub(crate) fn write(parts: &Parts, environment: &Environment, options: &Options) -> String {
     let mut text = include_str!("introduction.md").to_owned();
     let sections = [
-        ("Ratios", Some(ratios(results))),
-        ("Gates", Some(gates(results))),
-        ("Cost and latency", Some(costs(results))),
-        ("Search", searches.map(search::write)),
-        ("Under pressure", pressure.map(pressure::write)),
-        ("Every pair", Some(pairs(results))),
+        ("Ratios", Some(ratios(&parts.cases))),
+        ("Gates", Some(gates(&parts.cases))),
+        ("Cost and latency", Some(costs(&parts.cases))),
+        ("Search", parts.searches.as_ref().map(search::write)),
+        ("Under pressure", parts.pressure.as_ref().map(pressure::write)),
+        ("Rules", Some(evaluations(&parts.rules))),
+        ("Every pair", Some(pairs(&parts.cases))),
         ("Environment", Some(surroundings(environment, options))),
     ];
     for (title, section) in sections {
@@ -156,6 +165,50 @@ fn costs(results: &[Results]) -> String {
          the most that the server took. \
          With SQLite the product's server and its database are one process; the yardstick's is counted as \
          database, with the making of its rows.\n\n{}",
+        table.text
+    )
+}
+
+fn evaluations(results: &[rules::Results]) -> String {
+    let mut table = Table::new(&[
+        "case",
+        "",
+        "server, s",
+        "database, s",
+        "together, s",
+        "lowest to highest",
+        "gate",
+        "",
+        "alerts raised",
+        "foreign",
+    ]);
+    for rules::Results { case, ticks, active_alerts } in results {
+        let each = |of: fn(&rules::Tick) -> f64| ticks.iter().map(of).collect::<Vec<f64>>();
+        let costs = each(rules::Tick::cost);
+        let highest = |values: &[f64]| values.iter().copied().fold(0.0, f64::max);
+        let lowest = costs.iter().copied().fold(f64::INFINITY, f64::min);
+        let cost = median(costs.clone());
+        table.row([
+            format!("`{}`", case.name),
+            case.title.to_owned(),
+            two_digits(median(each(|tick| tick.server.as_secs_f64()))),
+            two_digits(median(each(|tick| tick.database.as_secs_f64()))),
+            cost.map_or_else(none, |cost| format!("**{cost:.2}**")),
+            format!("{lowest:.2} to {:.2}", highest(&costs)),
+            format!("< {:.2}", rules::GATE),
+            if cost.is_some_and(|cost| cost < rules::GATE) {
+                "met".to_owned()
+            } else {
+                "**not met**".to_owned()
+            },
+            whole(Some(*active_alerts as f64)),
+            format!("{:.0} %", highest(&each(|tick| tick.foreign)) * 100.0),
+        ]);
+    }
+    format!(
+        "Processor time for one tick of 10 s in which 1,000 rules are evaluated over 1,000,000 events of a day: medians \
+         over the ticks, of the whole server and the whole of PostgreSQL, with what they do when nothing is due. \
+         Foreign: at most.\n\n{}",
         table.text
     )
 }

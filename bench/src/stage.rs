@@ -22,6 +22,7 @@ use crate::{
     memory,
     postgres::Postgres,
     product::Product,
+    rules,
     sample::{Sample, samples},
     schema::migrate,
     yardstick::{copy, parse_only, pgbench, sqlite},
@@ -110,6 +111,14 @@ impl Stage {
             Yardstick::SqliteRows => self.sqlite_rows(),
             Yardstick::OneByOne => self.product_on_postgres(|stage| &stage.one_by_one, load),
         }
+    }
+
+    /// Measures what it costs to evaluate rules, for so many ticks.
+    ///
+    /// # Errors
+    /// When it fails, or a rule is not evaluated at a tick.
+    pub(crate) fn rules(&self, case: &'static rules::Case, ticks: usize) -> Result<rules::Results> {
+        rules::run(case, &self.postgres, &self.binary, self.directory.path(), ticks)
     }
 
     /// Does something while single events come in over 64 connections, to a server on PostgreSQL.

@@ -43,7 +43,7 @@ async fn run(command: &str, url: &str) -> Result<bool, DbErr> {
     match command {
         "up" => pulsestream_migration::up(&db).await?,
         "down" => pulsestream_migration::down(&db, 1).await?,
-        _ => println!("{}", pulsestream_migration::pending(&db).await?),
+        _ => println!("{}", pulsestream_migration::state(&db).await?.pending),
     }
     Ok(true)
 }

@@ -1,11 +1,16 @@
 //! Rules, alerts and who is told, as clients see them.
 
+mod delivering;
+mod disabled;
+mod limits;
 mod past;
-mod receiver;
+pub(crate) mod receiver;
 mod routes;
 mod schedule;
 
 use std::time::Duration;
+
+pub(crate) use receiver::Receiver;
 
 use pulsestream_tests::{App, Combination, Tenant, Trial, event, on_all_four, on_some};
 use serde_json::{Value, json};
@@ -22,6 +27,9 @@ pub(crate) fn trials() -> Vec<Trial> {
     all.extend(routes::trials());
     all.extend(schedule::trials());
     all.extend(past::trials());
+    all.extend(disabled::trials());
+    all.extend(limits::trials());
+    all.extend(delivering::trials());
     all
 }
 
@@ -45,7 +53,11 @@ fn with_status(status: u16) -> Value {
 }
 
 async fn post(tenant: &Tenant, path: &str, body: &Value) -> Value {
-    tenant.post(&format!("{ALERTING}{path}"), body).await.expect(200).json()
+    let mut body = body.clone();
+    if path == "/rules" && body["description"].is_null() {
+        body["description"] = json!(tenant.canary);
+    }
+    tenant.post(&format!("{ALERTING}{path}"), &body).await.expect(200).json()
 }
 
 async fn get(tenant: &Tenant, path: &str) -> Value {

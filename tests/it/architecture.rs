@@ -43,10 +43,10 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("example-embed", &["domain", "ingestion", "rate-limit", "storage"]),
     ("testing", &["domain"]),
     ("tests", &["sabotage", "testing"]),
-    ("bench", &["domain", "ingestion", "migration", "rate-limit", "storage", "testing"]),
+    ("bench", &["alerting", "domain", "ingestion", "migration", "rate-limit", "storage", "testing"]),
 ];
-/// What tests alone may use beside: the queue is a promise that only a real database can be held to.
-const ARROWS_OF_TESTS: [(&str, &str); 1] = [("jobs", "storage")];
+/// What tests alone may use beside: what the queue and the alerts promise, only a real database can be held to.
+const ARROWS_OF_TESTS: [(&str, &str); 2] = [("alerting", "storage"), ("jobs", "storage")];
 /// Packages that never ship: anything may use them in its own tests, and they may use any driver.
 const FOR_TESTS: [&str; 3] = ["testing", "tests", "bench"];
 

@@ -16,7 +16,7 @@ mod cost;
 mod exchange;
 mod judge;
 mod locked;
-mod names;
+pub(crate) mod names;
 mod piece;
 mod record;
 mod run;

@@ -7,15 +7,20 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
+use crate::corpus::names::forged;
+
 const SEARCH: &str = "/api/v1/ingestion/events/search";
 /// How long a revoked key may still be taken, on any instance.
 const REVOCATION: Duration = Duration::from_secs(5);
+/// How often each kind of refusal is timed.
+const ROUNDS: usize = 101;
 
 pub(crate) fn trials() -> Vec<Trial> {
     on_all_four![
         a_key_is_taken_in_either_header,
         strangers_all_get_the_same_answer,
         a_key_may_do_what_its_scopes_say,
+        how_long_a_refusal_takes_tells_nothing_of_a_key,
         an_expired_key_is_refused,
         a_revoked_key_is_refused_within_five_seconds_on_every_instance,
         another_tenants_event_is_the_same_as_no_event,
@@ -105,6 +110,37 @@ async fn a_key_may_do_what_its_scopes_say(combination: Combination) {
     }
 }
 
+async fn how_long_a_refusal_takes_tells_nothing_of_a_key(combination: Combination) {
+    let app = App::shared(combination).await;
+    let tenant = app.tenant().await;
+    let revoked = tenant.create_key(&app, &["--scope", "events:read"]).await;
+    tenant.revoke_key(&app, &revoked.id).await;
+    until_refused(&revoked.client, REVOCATION).await;
+    let unknown = app.anonymous().with_key(&forged(&tenant.key));
+    unknown.get(SEARCH).await.expect(401);
+
+    // Turn by turn, so that what else the machine does meets both alike. The middle one of many tells nothing of a
+    // moment that was slow.
+    let (mut of_revoked, mut of_unknown) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        for (client, times) in [(&revoked.client, &mut of_revoked), (&unknown, &mut of_unknown)] {
+            let begun = Instant::now();
+            client.get(SEARCH).await.expect(401);
+            times.push(begun.elapsed());
+        }
+    }
+    let middle = |mut times: Vec<Duration>| {
+        times.sort_unstable();
+        times[times.len() / 2]
+    };
+    let (known, unknown) = (middle(of_revoked), middle(of_unknown));
+    let (less, more) = (known.min(unknown), known.max(unknown));
+    assert!(
+        more < less * 2 + Duration::from_millis(2),
+        "a key that was {known:?}, one that never was {unknown:?}"
+    );
+}
+
 async fn an_expired_key_is_refused(combination: Combination) {
     let app = App::shared(combination).await;
     let tenant = app.tenant().await;
@@ -140,7 +176,7 @@ async fn a_revoked_key_is_refused_within_five_seconds_on_every_instance(combinat
 
 /// This many seconds from now, as the command line takes times.
 #[expect(clippy::disallowed_methods, reason = "the server under test expires keys by the real clock")]
-fn in_seconds(seconds: u64) -> String {
+pub(crate) fn in_seconds(seconds: u64) -> String {
     let at = OffsetDateTime::now_utc() + Duration::from_secs(seconds);
     at.format(&Rfc3339).expect("a time of this century")
 }

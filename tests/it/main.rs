@@ -6,6 +6,7 @@ use pulsestream_tests::trials;
 mod access_log;
 mod alerting;
 mod architecture;
+mod backup;
 mod batches;
 mod corpus;
 mod crashes;
@@ -15,15 +16,22 @@ mod idempotency;
 mod identity;
 mod limits;
 mod load;
+mod mail_server;
+mod mails;
+mod matrix;
 mod overload;
 mod races;
 mod redis_away;
 mod reports;
+mod retention;
 mod sabotage;
 mod scenarios;
 mod search;
+mod secrets;
 mod shutdown;
 mod startup;
+mod tables;
+mod upgrade;
 
 /// Trials wait more than they compute.
 const TRIALS_PER_CORE: usize = 2;
@@ -50,20 +58,29 @@ fn all() -> Vec<Trial> {
         load::trials(),
         credentials::trials(),
         identity::trials(),
+        matrix::trials(),
         search::trials(),
         reports::trials(),
+        retention::trials(),
         races::trials(),
         crashes::trials(),
         redis_away::trials(),
         overload::trials(),
         edge::trials(),
+        secrets::trials(),
         shutdown::trials(),
         startup::trials(),
+        backup::trials(),
+        upgrade::trials(),
         access_log::trials(),
         alerting::trials(),
+        mails::trials(),
         architecture::trials(),
         sabotage::trials(),
         corpus::trials(),
     ];
-    modules.into_iter().flatten().collect()
+    let mut all: Vec<Trial> = modules.into_iter().flatten().collect();
+    let tables = tables::trials(&all);
+    all.extend(tables);
+    all
 }

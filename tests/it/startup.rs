@@ -18,6 +18,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     let mut all = on_all_four![the_first_start_shows_a_key_and_lines_that_work];
     all.extend(once![
         a_plain_start_needs_no_settings,
+        strangers_may_register_at_a_plain_start_alone,
         bad_settings_are_refused_in_one_line,
         a_tenant_without_a_limit_is_refused,
         databases_that_could_lose_events_are_refused,
@@ -86,6 +87,26 @@ async fn a_plain_start_needs_no_settings() {
     assert_eq!(server.stop().and_then(|status| status.code()), Some(0));
 }
 
+async fn strangers_may_register_at_a_plain_start_alone() {
+    for (settings, expected) in [
+        (&[][..], "open"),
+        (&[("database.url", "sqlite://events.db"), ("auth.secret_key", &"x".repeat(32))], "closed"),
+        (&[("auth.registration", "invite")], "invite"),
+    ] {
+        let directory = sandbox::directory();
+        let mut plain = command::bare();
+        plain.current_dir(&directory);
+        command::set(&mut plain, "server.bind", "127.0.0.1:0");
+        for (path, value) in settings {
+            command::set(&mut plain, path, value);
+        }
+        let server = Process::start(plain, &directory).await;
+        let health = pasted(&format!("curl -sf http://{}/api/v1/auth/health", server.address())).await;
+        assert_eq!(health["registration"], expected, "{settings:?}: {health}");
+        server.stop();
+    }
+}
+
 /// It ended soon, with one line that names the culprit and no secret.
 #[track_caller]
 fn assert_refused(case: &str, output: &Output, took: Duration, named: &[&str]) {
@@ -136,7 +157,7 @@ async fn bad_settings_are_refused_in_one_line() {
         ("ingestion.lanes", "0"),
         ("auth.key_cache_life", "1h"),
         ("auth.registration", "perhaps"),
-        ("auth.public_url", "ftp://example.com"),
+        ("server.public_url", "ftp://example.com"),
         ("log.format", "xml"),
         ("log.filter", "=,="),
     ] {
@@ -237,5 +258,10 @@ async fn settings_are_printed_without_secrets() {
         assert!(output.status.success() && printed.contains("redacted"), "{printed}");
         assert!(!printed.contains(SECRET), "{printed}");
         assert!(printed.contains("body_timeout"), "every setting is there: {printed}");
+        let registration = printed
+            .lines()
+            .find(|line| line.contains("\"registration\"") || line.starts_with("registration"));
+        let shown = registration.is_some_and(|line| line.contains("closed"));
+        assert!(shown, "what it comes to on a named database: {printed}");
     }
 }

@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use crate::{
-    AppBuilder, Client, Combination, StoredRow, Tenant, TenantOptions, command, ground::Ground,
+    AppBuilder, Client, Combination, StoredRow, Tenant, TenantOptions, canary, command, ground::Ground,
     process::Process, shared,
 };
 
@@ -134,6 +134,7 @@ impl App {
             }
         })
         .await;
+        canary::heard(bytes, bytes, &[&answer]);
         answer
     }
 

@@ -3,10 +3,10 @@
 use std::{sync::LazyLock, time::Duration};
 
 use bytes::Bytes;
-use reqwest::{Method, RequestBuilder};
+use reqwest::{Method, RequestBuilder, header::HeaderMap};
 use serde_json::{Value, json};
 
-use crate::Answer;
+use crate::{Answer, canary};
 
 /// Longer than any time limit of the server, so that the server's limit is what a trial sees.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -63,9 +63,26 @@ impl Client {
     /// # Errors
     /// When there is no whole answer.
     pub async fn try_execute(&self, request: RequestBuilder) -> reqwest::Result<Answer> {
-        let response = request.send().await?;
+        let request = request.build()?;
+        let asked = header_lines(request.headers());
+        // Cheap: a body that is no stream is shared, not copied.
+        let sent = request.try_clone();
+        let response = HTTP.execute(request).await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Ok(Answer { status, headers, body: response.bytes().await? })
+        let answer = Answer { status, headers, body: response.bytes().await? };
+        let sent = sent.as_ref().and_then(|sent| sent.body()?.as_bytes()).unwrap_or_default();
+        canary::heard(&asked, sent, &[&header_lines(&answer.headers), &answer.body]);
+        Ok(answer)
+    }
+
+    /// The event with the canary of the client's tenant in its metadata, if it has none of its own.
+    pub fn marked(&self, event: &Value) -> Value {
+        let mut event = event.clone();
+        let credential = self.key.as_deref().or(self.token.as_deref());
+        if let (Some(members), Some(canary)) = (event.as_object_mut(), credential.and_then(canary::of)) {
+            members.entry("metadata").or_insert_with(|| json!({"canary": canary}));
+        }
+        event
     }
 
     /// As [`try_execute`](Self::try_execute), where there has to be an answer.
@@ -88,9 +105,9 @@ impl Client {
         self.execute(self.request(Method::POST, path).json(body)).await
     }
 
-    /// Sends one event.
+    /// Sends one event, [marked](Self::marked).
     pub async fn send(&self, event: &Value) -> Answer {
-        self.post(EVENTS, event).await
+        self.post(EVENTS, &self.marked(event)).await
     }
 
     /// Sends one event, and takes that there may be no answer.
@@ -98,11 +115,12 @@ impl Client {
     /// # Errors
     /// When there is no whole answer.
     pub async fn try_send(&self, event: &Value) -> reqwest::Result<Answer> {
-        self.try_execute(self.request(Method::POST, EVENTS).json(event)).await
+        self.try_execute(self.request(Method::POST, EVENTS).json(&self.marked(event))).await
     }
 
-    /// Sends a batch.
+    /// Sends a batch of events, [marked](Self::marked).
     pub async fn send_batch(&self, events: &[Value]) -> Answer {
+        let events: Vec<Value> = events.iter().map(|event| self.marked(event)).collect();
         self.post(&format!("{EVENTS}/batch"), &json!({"events": events})).await
     }
 
@@ -128,6 +146,13 @@ impl Client {
         let answer = self.search(parameters).await.expect(200).json();
         ids(&answer["events"])
     }
+}
+
+fn header_lines(headers: &HeaderMap) -> Vec<u8> {
+    let lines = headers
+        .iter()
+        .map(|(name, value)| [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\n"].concat());
+    lines.collect::<Vec<_>>().concat()
 }
 
 /// The path of an event, whatever its id.

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::{binary, ground::Ground};
 
 /// How long a command may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The settings that name a store, by their paths.
 pub fn settings_of(ground: &Ground) -> Vec<(String, String)> {
@@ -20,6 +20,8 @@ pub fn settings_of(ground: &Ground) -> Vec<(String, String)> {
         ("database.url".to_owned(), ground.database_url().to_owned()),
         ("alerting.secret_key".to_owned(), secret.to_owned()),
         ("auth.secret_key".to_owned(), ground.secret_key().to_owned()),
+        // Not the default on a named database.
+        ("auth.registration".to_owned(), "open".to_owned()),
     ];
     if let Some(url) = ground.redis_url() {
         settings.push(("redis.url".to_owned(), url.to_owned()));
@@ -37,7 +39,12 @@ pub fn serve(ground: &Ground, settings: &[(String, String)], sabotage: Option<&s
 
 /// The program with the settings of this store; arguments are still to be given.
 pub fn program(ground: &Ground, settings: &[(String, String)]) -> Command {
-    on(ground, settings, bare())
+    program_doing(ground, settings, None)
+}
+
+/// The program as [`program`], with what it is to do wrong.
+pub fn program_doing(ground: &Ground, settings: &[(String, String)], sabotage: Option<&str>) -> Command {
+    on(ground, settings, binary::command(sabotage))
 }
 
 fn on(ground: &Ground, settings: &[(String, String)], mut command: Command) -> Command {
@@ -64,7 +71,7 @@ pub async fn output(command: Command) -> Output {
     let mut command = tokio::process::Command::from(command);
     command.stdin(Stdio::null()).kill_on_drop(true);
     let output = timeout(PATIENCE, command.output()).await;
-    output.expect("a command ends within 20 s").expect("the binary runs")
+    output.expect("a command ends within a minute").expect("the binary runs")
 }
 
 /// Runs a command that has to succeed and to print JSON.

@@ -14,6 +14,8 @@ use crate::{Combination, Database, Limiter, Tenant, sandbox};
 pub struct Ground {
     directory: PathBuf,
     database_url: String,
+    /// To look into the database with, whoever owns it.
+    administrator_url: String,
     redis_url: Option<String>,
     secret_key: String,
     // Dropped last of all: it removes what the URL names.
@@ -61,10 +63,13 @@ impl Ground {
             (Database::Postgres, Some(url)) => (url, None),
             (Database::Postgres, None) => {
                 let databases = shared::databases().unwrap_or_else(|missing| panic!("{missing:#}"));
-                let fresh = databases.fresh().unwrap_or_else(|error| panic!("{error:#}"));
+                // Not a superuser's: who is one goes through every wall.
+                let fresh = databases.fresh_with_owner().unwrap_or_else(|error| panic!("{error:#}"));
                 (fresh.url(), Some(fresh))
             }
         };
+        let administrator_url =
+            database.as_ref().map_or_else(|| database_url.clone(), FreshDatabase::administrator_url);
         let redis_url = match (combination.limiter, own.redis_url) {
             (Limiter::InProcess, _) => None,
             (Limiter::Redis, Some(url)) => Some(url),
@@ -75,7 +80,7 @@ impl Ground {
         };
         // No two are the same, so that servers that share a Redis hold up nobody for each other.
         let secret_key = format!("what servers in {} sign with", directory.display());
-        Self { directory, database_url, redis_url, secret_key, _database: database }
+        Self { directory, database_url, administrator_url, redis_url, secret_key, _database: database }
     }
 
     /// A directory of its own, which a server may write to.
@@ -151,7 +156,7 @@ impl Ground {
 
     /// A connection of the test's own to PostgreSQL.
     pub async fn postgres(&self) -> PgConnection {
-        PgConnection::connect(&self.database_url).await.expect("the database can be reached")
+        PgConnection::connect(&self.administrator_url).await.expect("the database can be reached")
     }
 
     async fn sqlite(&self) -> SqliteConnection {

@@ -124,9 +124,15 @@ impl Ledger {
 
     /// How many events were acknowledged.
     pub fn acknowledged(&self) -> usize {
-        let is_acknowledged =
-            |tries: &&Vec<Try>| tries.iter().any(|try_| try_.outcome == Outcome::Acknowledged);
-        self.tries().values().filter(is_acknowledged).count()
+        self.acknowledged_ids().len()
+    }
+
+    /// The events that were acknowledged so far, in no order.
+    pub fn acknowledged_ids(&self) -> Vec<String> {
+        let tries = self.tries();
+        let is_acknowledged = |tries: &[Try]| tries.iter().any(|try_| try_.outcome == Outcome::Acknowledged);
+        let all = tries.iter().filter(|(_, tries)| is_acknowledged(tries));
+        all.map(|(event_id, _)| event_id.clone()).collect()
     }
 
     /// Everything in which the store differs from what the client was told, in words.

@@ -10,6 +10,8 @@
 //! | [`tenant`], [`person`], [`command`] | tenants, keys and people, made with the command line beside the server |
 //! | [`token`] | access tokens made by hand, good and bad |
 //! | [`client`], [`answer`], [`event`](mod@event) | HTTP as clients speak it |
+//! | [`backup`] | backups, made and restored with the command line |
+//! | [`canary`] | what each tenant's data holds, looked for in every answer that others get |
 //! | [`load`], [`ledger`] | clients that send all the time, and their book of what they were told |
 //! | [`torture`] | everything broken on purpose, and what was lost counted |
 //!
@@ -17,8 +19,10 @@
 
 pub mod answer;
 pub mod app;
+pub mod backup;
 pub mod binary;
 pub mod builder;
+pub mod canary;
 pub mod client;
 pub mod combination;
 pub mod command;

@@ -102,11 +102,12 @@ impl Sender {
                 let id = unique("many");
                 self.ledger.sent(&id);
                 // The last of each is broken.
-                event(if index + 1 == BATCH {
+                let event = event(if index + 1 == BATCH {
                     json!({"event_id": id, "severity": 7})
                 } else {
                     json!({"event_id": id})
-                })
+                });
+                self.client.marked(&event)
             })
             .collect();
         let request = self.client.request(reqwest::Method::POST, "/api/v1/ingestion/events/batch");
@@ -127,7 +128,7 @@ impl Sender {
 
 async fn send(client: &Client, id: &str) -> (u16, Outcome) {
     let request = client.request(reqwest::Method::POST, "/api/v1/ingestion/events");
-    match client.try_execute(request.timeout(PATIENCE).json(&event_with_id(id))).await {
+    match client.try_execute(request.timeout(PATIENCE).json(&client.marked(&event_with_id(id)))).await {
         Ok(answer) if answer.status == 200 => (200, Outcome::Acknowledged),
         Ok(answer) if (400..500).contains(&answer.status) => (answer.status, Outcome::Refused),
         Ok(answer) => (answer.status, Outcome::Unknown),

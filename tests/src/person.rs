@@ -22,7 +22,7 @@ pub struct Person {
 impl Person {
     /// Makes a user of the tenant, who changes the one-time password to [`PASSWORD`].
     pub async fn create(app: &App, tenant: &Tenant, role: &str) -> Self {
-        let email = format!("{}@example.com", unique(role));
+        let email = format!("{}-{}@example.com", unique(role), tenant.canary);
         let mut command = command::program(app.ground(), app.settings());
         command.args(["user", "create", &email, "--tenant", &tenant.slug, "--role", role, "--json"]);
         let made = command::json(command).await;

@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::sandbox;
 
 /// Debug builds on a busy machine, with every migration to run, need a while.
-const START_PATIENCE: Duration = Duration::from_secs(30);
+const START_PATIENCE: Duration = Duration::from_secs(60);
 /// Longer than the server gives itself to finish what it has begun.
 const STOP_PATIENCE: Duration = Duration::from_secs(40);
 const POLL: Duration = Duration::from_millis(5);

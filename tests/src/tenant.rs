@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use serde_json::Value;
 
-use crate::{App, Client, command, unique};
+use crate::{App, Client, canary, command, unique};
 
 /// What a new tenant has of its own; the rest is as by default.
 #[derive(Clone, Default, Debug)]
@@ -44,6 +44,8 @@ pub struct Tenant {
     pub id: String,
     /// Its short name.
     pub slug: String,
+    /// What only its data has.
+    pub canary: String,
     /// Its first key, which may send and read events.
     pub key: String,
     /// A client with this key.
@@ -63,14 +65,17 @@ pub struct CreatedKey {
 
 impl Tenant {
     pub(crate) async fn create(app: &App, options: TenantOptions) -> Self {
-        let slug = unique("tenant");
+        let canary = canary::new();
+        let slug = format!("{}-{canary}", unique("tenant"));
         let mut command = command::program(app.ground(), app.settings());
         command.args(["tenant", "create", &slug, "--json"]);
         command.args(options.arguments);
         let made = command::json(command).await;
-        let key = text(&made, "api_key");
+        let (id, key) = (text(&made, "id"), text(&made, "api_key"));
+        canary::add_tenant(&id, &canary);
+        canary::add_key(&key, &canary);
         let client = app.anonymous().with_key(&key);
-        Self { id: text(&made, "id"), slug, key, client }
+        Self { id, slug, canary, key, client }
     }
 
     /// The same tenant as a client of another server of the same store.
@@ -81,10 +86,12 @@ impl Tenant {
     /// Makes another key with the command line and these options of `key create`.
     pub async fn create_key(&self, app: &App, arguments: &[&str]) -> CreatedKey {
         let mut command = command::program(app.ground(), app.settings());
-        command.args(["key", "create", "--json", "--tenant", &self.slug, "--name", &unique("key")]);
+        let name = format!("{} {}", unique("key"), self.canary);
+        command.args(["key", "create", "--json", "--tenant", &self.slug, "--name", &name]);
         command.args(arguments);
         let made = command::json(command).await;
         let key = text(&made, "api_key");
+        canary::add_key(&key, &self.canary);
         CreatedKey { id: text(&made, "id"), client: app.anonymous().with_key(&key), key }
     }
 

@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use libtest_mimic::{Failed, Trial};
 use tokio::{runtime::Runtime, time::timeout};
 
-use crate::{Combination, shared};
+use crate::{Combination, canary, shared};
 
 /// How long a trial may take unless it asks for more.
 pub const DEFAULT_CAP: Duration = Duration::from_secs(60);
@@ -137,15 +137,17 @@ fn message(payload: &(dyn Any + Send)) -> &str {
     text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("a panic without a text")
 }
 
-/// Ends the run: prints the slowest trials, and stops the servers that they shared.
+/// Ends the run: prints the slowest trials and what was looked at for canaries, and stops the servers that they
+/// shared.
 ///
 /// # Panics
-/// When a shared server has logged what it must not, or does not end well.
+/// When a shared server has logged what it must not, or does not end well, and when a tenant was shown what is another's.
 pub fn finish() {
     // There is no trial any more whose report would have the text.
     drop(panic::take_hook());
     print_slowest();
     RUNTIME.block_on(shared::stop());
+    canary::finish();
 }
 
 fn print_slowest() {

@@ -17,6 +17,7 @@ use pulsestream_storage::Store;
 
 use crate::{
     alerting, first_start,
+    mail::{self, AccountLetters},
     secret_key::secret_key,
     settings::{Database, Redis, Settings},
     tenancy,
@@ -62,6 +63,14 @@ pub(crate) async fn store(settings: &Database) -> Result<Store> {
              database.migrate_on_start = true"
         );
     }
+    let ahead = store.steps_ahead().await.context("database.url")?;
+    if let Some(last) = ahead.last() {
+        tracing::warn!(
+            "the database's schema is {} steps ahead of this version, up to {last}: it works on, and should be replaced by \
+             the version that others run",
+            ahead.len()
+        );
+    }
     Ok(store)
 }
 
@@ -70,11 +79,18 @@ pub(crate) async fn store(settings: &Database) -> Result<Store> {
 /// # Errors
 /// Those of [`store`], but for the schema.
 pub(crate) async fn connect(settings: &Database) -> Result<Store> {
-    let url = match settings.url.reveal() {
-        Some(url) => url.to_owned(),
-        None => sqlite_in(&settings.data_dir).context("database.data_dir")?,
-    };
-    Store::connect(&settings.store(url)).await.context("database.url")
+    Store::connect(&settings.store(database_url(settings)?)).await.context("database.url")
+}
+
+/// Where the store is.
+///
+/// # Errors
+/// When that is a directory that can't be made.
+pub(crate) fn database_url(settings: &Database) -> Result<String> {
+    match settings.url.reveal() {
+        Some(url) => Ok(url.to_owned()),
+        None => sqlite_in(&settings.data_dir).context("database.data_dir"),
+    }
 }
 
 /// Makes a directory for this user alone, when it is missing.
@@ -117,7 +133,11 @@ pub(crate) async fn service(
     let secret = secret_key(settings)?;
     let (limiter, degraded) = limiter(&settings.redis).await?;
     let store = store(&settings.database).await?;
-    let identity = Identity::new(&secret, Arc::clone(&limiter), Arc::new(SystemEntropy));
+    let mailer = mail::mailer(&settings.smtp)?;
+    let mut identity = Identity::new(&secret, Arc::clone(&limiter), Arc::new(SystemEntropy));
+    if let Some(mailer) = mailer.clone() {
+        identity = identity.with_mail(Arc::new(AccountLetters { mailer, clock: clock(), ids: ids() }));
+    }
     let ingestion = ingestion(settings, &store, limiter);
     let entropy = tenancy::entropy().context("making the secret of cursors")?;
     let cursor_key = store.cursor_key(entropy).await.context("reading the secret of cursors")?;
@@ -125,7 +145,7 @@ pub(crate) async fn service(
     if api.public_url.is_empty() {
         api.public_url = first_start::base_url(settings.tls.scheme(), address);
     }
-    let alerting = alerting::parts(settings, &store)?;
+    let alerting = alerting::parts(settings, &store, mailer)?;
     let state = AppState::new(Parts {
         ingestion: ingestion.clone(),
         store: store.clone(),

@@ -1,12 +1,16 @@
 //! The `pulsestream` binary: settings, wiring, command line, telemetry, shutdown. It decides nothing itself.
 
 mod alerting;
+mod backup;
 mod cli;
 mod client;
 mod compose;
 mod first_start;
 mod import;
 mod load;
+mod mail;
+mod own_addresses;
+mod retention;
 mod sealing_key;
 mod secret_key;
 mod serve;

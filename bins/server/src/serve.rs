@@ -14,12 +14,12 @@ use std::{
 use actix_web::{HttpServer, dev::Server, web::Data};
 use anyhow::{Context, Result};
 use pulsestream_api::AppState;
-use pulsestream_storage::Store;
+use pulsestream_storage::{Database, Store};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    alerting, compose, first_start,
+    alerting, compose, first_start, retention,
     settings::{self, Settings},
     shutdown::{self, Running, Signals},
     telemetry::{self, LogGuard},
@@ -47,6 +47,10 @@ pub(crate) async fn serve(settings: Settings, log: LogGuard) -> Result<ExitCode>
     let base_url = first_start::base_url(settings.tls.scheme(), address);
     let service = compose::service(&settings, address, metrics.clone()).await?;
     welcome(&service.store, &base_url).await?;
+    retention::schedule(&service.store, &*compose::clock(), &*compose::ids())
+        .await
+        .context("scheduling the removal of events")?;
+    warn_of_open_doors(&settings, address, &service.store);
 
     let server = http_server(&settings.server, listener, &service.state, certificate.as_ref())?;
     let operations = operations_listener
@@ -100,6 +104,19 @@ pub(crate) async fn serve(settings: Settings, log: LogGuard) -> Result<ExitCode>
         process::exit(1);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says what whoever runs this may not know: who else gets in, and which wall is missing.
+fn warn_of_open_doors(settings: &Settings, address: SocketAddr, store: &Store) {
+    if settings.lets_strangers_register(address) {
+        tracing::warn!("everybody who reaches {address} may make a tenant: auth.registration is open");
+    }
+    if store.database() == Database::Postgres && !store.has_wall() {
+        tracing::warn!(
+            "row-level security is off: the database user may not make a role. Run `pulsestream migrate` once as a \
+             user with CREATEROLE"
+        );
+    }
 }
 
 /// Makes the first tenant, and prints its key while somebody can see it.

@@ -45,8 +45,7 @@ mod words;
 
 pub use backtest::{Backtest, BacktestError, Episode, MAX_TICKS, backtest};
 pub use delivery::{
-    ChannelSecrets, Deliverer, DelivererSettings, Transport, UnreadableSecrets, deliver_settings,
-    test_delivery, try_channel,
+    ChannelSecrets, Deliverer, DelivererSettings, Transport, UnreadableSecrets, deliver_settings, try_channel,
 };
 pub use evaluate::evaluate;
 pub use evaluator::{Evaluated, Evaluator, KIND, Settings, job_settings, new_job, next_tick};

@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use pulsestream_alerting::{ChannelSecrets, Deliverer, DelivererSettings, Transport, test_delivery};
+use pulsestream_alerting::{ChannelSecrets, Deliverer, DelivererSettings, Transport};
 use pulsestream_domain::{
     Timestamp,
     alerting::{
@@ -101,6 +101,10 @@ impl Stage {
     }
 
     fn say(&self, channel: &Channel, alerts: usize) -> DeliveryId {
+        self.say_because(DeliveryReason::Firing, channel, alerts)
+    }
+
+    fn say_because(&self, reason: DeliveryReason, channel: &Channel, alerts: usize) -> DeliveryId {
         let now = self.clock.now();
         let known = rule(channel.tenant_id, 1, json!({}));
         let alerts: Vec<Alert> = (0..alerts).map(|number| alert(&known, number as u128)).collect();
@@ -108,7 +112,7 @@ impl Stage {
             tenant_id: channel.tenant_id,
             id: DeliveryId(self.ids.uuid_v7(now)),
             channel_id: channel.id,
-            reason: DeliveryReason::Firing,
+            reason,
             facts: Facts::of(&known, &alerts.iter().collect::<Vec<_>>()),
             state: DeliveryState::Pending,
             attempts: 0,
@@ -254,10 +258,9 @@ async fn slack_gets_one_message_a_second() {
 async fn a_channel_that_fails_for_five_days_is_disabled_and_a_test_is_not_held_against_it() {
     let channel = channel(Destination::Slack { host: "hooks.example.com".to_owned() });
     let stage = Stage::new(&channel, vec![retry(Reason::Unreachable); 100], 100);
-    let test = test_delivery(&channel, START, &*stage.ids);
-    stage.store.put_delivery(&test);
+    let test = stage.say_because(DeliveryReason::Test, &channel, 0);
     stage.work().await;
-    let (delivery, attempts) = stage.delivery(test.id);
+    let (delivery, attempts) = stage.delivery(test);
     assert_eq!((delivery.state, attempts.len()), (DeliveryState::Failed, 1), "a test is over at once");
     for day in 0..7 {
         assert_eq!(stage.is_enabled(&channel), day < 6, "day {day}");

@@ -24,6 +24,8 @@ pub struct Alerting {
     pub keyring: Keyring,
     /// Where secrets come from.
     pub randomness: Randomness,
+    /// How many rules a tenant may have.
+    pub max_rules: u32,
 }
 
 impl Alerting {

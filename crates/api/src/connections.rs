@@ -1,8 +1,11 @@
-//! How many connections an address has.
+//! How many connections an address has, and how long one may stand still.
 //!
 //! The workers' own cap is for all clients together; this one keeps a single address from using it up. A
 //! connection over the cap has its first request refused with a problem that says why, and one over twice the
 //! cap is cut at once, so that it can't be held open for nothing.
+//!
+//! A client that asks for much and reads nothing of it would hold the page it is sent, and its place among the exports,
+//! for ever: nothing above the socket has a deadline for that. The kernel has.
 
 use std::{
     any::Any,
@@ -15,6 +18,10 @@ use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::{dev::Extensions, rt::net::TcpStream, web::Data};
 
 use crate::{AppState, client_address::Networks};
+
+/// How long what was sent to a client may wait for it to take any of it. Then the kernel ends the connection. A client
+/// that takes a little now and then is slow, and may be.
+const UNTAKEN_MILLIS: u32 = 20_000;
 
 /// Counts connections by address.
 #[derive(Debug)]
@@ -34,13 +41,21 @@ pub(crate) struct Connection {
     number: usize,
 }
 
-/// What a server does with each new connection: counts it, on the state of the app that it serves.
+/// What a server does with each new connection: counts it, on the state of the app that it serves, and sees to it that it
+/// does not stand still.
 pub fn on_connect(
     state: Data<AppState>,
 ) -> impl Fn(&dyn Any, &mut Extensions) + Send + Sync + Clone + 'static {
     move |io, data| {
         let tls = io.downcast_ref::<TlsStream<TcpStream>>().map(|stream| stream.get_ref().0);
         let Some(stream) = tls.or_else(|| io.downcast_ref::<TcpStream>()) else { return };
+        #[cfg(feature = "sabotage")]
+        let untaken =
+            if pulsestream_sabotage::is_broken("stalled_readers_stay") { 0 } else { UNTAKEN_MILLIS };
+        #[cfg(not(feature = "sabotage"))]
+        let untaken = UNTAKEN_MILLIS;
+        // An error is only that it is gone already.
+        let _ = rustix::net::sockopt::set_tcp_user_timeout(stream, untaken);
         // One that is gone already has no address any more, and needs no place.
         let Ok(peer) = stream.peer_addr() else { return };
         let Some(connection) = state.connections.enter(peer.ip()) else { return };

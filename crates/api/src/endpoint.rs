@@ -17,13 +17,13 @@ pub(crate) struct Endpoint {
     template: &'static str,
     pattern: &'static str,
     methods: Vec<(Method, Route)>,
-    shares_pattern: bool,
+    left_to_others: &'static [Method],
 }
 
 impl Endpoint {
     /// An endpoint at this address; `{name}` stands for one segment.
     pub(crate) fn at(template: &'static str) -> Self {
-        Self { template, pattern: template, methods: Vec::new(), shares_pattern: false }
+        Self { template, pattern: template, methods: Vec::new(), left_to_others: &[] }
     }
 
     /// Says in the router's language which paths are meant, where the template does not say it all.
@@ -32,9 +32,10 @@ impl Endpoint {
         self
     }
 
-    /// Leaves other methods to a later endpoint whose pattern matches the same paths.
-    pub(crate) fn sharing_pattern(mut self) -> Self {
-        self.shares_pattern = true;
+    /// Leaves these methods to a later endpoint whose pattern matches the same paths. `Allow` has only the methods of
+    /// this one, as its documentation does.
+    pub(crate) fn leaving(mut self, methods: &'static [Method]) -> Self {
+        self.left_to_others = methods;
         self
     }
 
@@ -98,10 +99,9 @@ impl Endpoint {
     pub(crate) fn register(self, config: &mut ServiceConfig) {
         let allow = self.allow();
         let mut resource = web::resource(self.pattern).name(self.template).app_data(Template(self.template));
-        if self.shares_pattern {
-            let methods: Vec<Method> = self.methods.iter().map(|(method, _)| method.clone()).collect();
-            resource =
-                resource.guard(guard::fn_guard(move |context| methods.contains(&context.head().method)));
+        if !self.left_to_others.is_empty() {
+            let left = self.left_to_others;
+            resource = resource.guard(guard::fn_guard(move |context| !left.contains(&context.head().method)));
         }
         for (method, route) in self.methods {
             let route = match method {

@@ -71,6 +71,8 @@ pub const REMEMBERED_SECS: i64 = 30 * DAY_SECS;
 pub const SESSION_SECS: i64 = 30 * DAY_SECS;
 /// How long a token that resets a password is good, in seconds: 30 minutes.
 pub const PASSWORD_RESET_SECS: i64 = 30 * 60;
+/// How long the link in an invitation of a user is good, in seconds: 3 days.
+pub const USER_INVITATION_SECS: i64 = 3 * DAY_SECS;
 const DAY_SECS: i64 = 86_400;
 
 /// All parts, over one secret. Shared by all requests.

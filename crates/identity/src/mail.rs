@@ -25,6 +25,16 @@ pub trait AccountMail: Send + Sync {
 }
 
 impl Mail {
+    /// What somebody gets who was made a user, with a link to choose a password.
+    pub fn invitation(to: Email, tenant: &str, link: &str, hours: i64) -> Self {
+        let text = format!(
+            "You are a user of {tenant} now, with the address {to}.\n\n\
+             To choose your password, open this within {hours} hours:\n\n{link}\n\n\
+             If that comes as a surprise, there is nothing to do: without a password nobody gets in.\n"
+        );
+        Self { to, subject: "You are invited".to_owned(), text }
+    }
+
     /// What somebody gets who has to set a new password.
     pub fn password_reset(to: Email, link: &str, minutes: i64) -> Self {
         let text = format!(

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use pulsestream_domain::{
@@ -13,14 +14,17 @@ use pulsestream_domain::{
 };
 use pulsestream_rate_limit::{Limiter, Usage};
 use serde::Serialize;
-use tokio::sync::{RwLock, oneshot};
+use tokio::{
+    sync::{RwLock, oneshot},
+    time::timeout,
+};
 use tokio_util::task::TaskTracker;
 
 use crate::{
     EventOutcome, Failure, IdempotencyKey, Outcome, Receipt, Unreadable,
     body::{self, Format, Offered},
     committer::{Committer, Settled, Submission, judge},
-    lanes::{self, GroupSize, Queue, Waiting},
+    lanes::{self, Claim, GroupSize, Queue, Waiting},
     rate::Rate,
 };
 
@@ -39,6 +43,9 @@ pub struct Settings {
     pub group_bytes: usize,
     /// How many requests may wait for a group. The next one is refused at once.
     pub queue_requests: usize,
+    /// How long a request may wait for a group. One that no lane has taken up by then is refused: its events are not
+    /// stored, whatever happens later.
+    pub max_wait: Duration,
     /// From how many events on a request is a group of its own. (Gathering such batches was measured to cost
     /// more than it saves.)
     pub direct_events: usize,
@@ -55,6 +62,7 @@ impl Default for Settings {
             group_events: 500,
             group_bytes: 8 * 1024 * 1024,
             queue_requests: 4_096,
+            max_wait: Duration::from_millis(800),
             direct_events: 50,
             direct_requests: 256,
             max_batch_events: 1_000,
@@ -282,27 +290,39 @@ impl Ingestion {
     async fn submit(&self, submission: Submission) -> Result<Settled, Failure> {
         #[cfg(feature = "sabotage")]
         pulsestream_sabotage::step("validated");
-        let (reply, settled) = oneshot::channel();
-        let waiting = Waiting { submission, reply };
-        if waiting.submission.events.len() < self.shared.settings.direct_events {
-            let queue = self.shared.queue.read().await;
-            let queue = queue.as_ref().ok_or(Failure::Overloaded)?;
-            queue.put(waiting).map_err(|_| Failure::Overloaded)?;
+        let (reply, mut settled) = oneshot::channel();
+        if submission.events.len() < self.shared.settings.direct_events {
+            let claim = Claim::default();
+            {
+                let queue = self.shared.queue.read().await;
+                let queue = queue.as_ref().ok_or(Failure::Overloaded)?;
+                let waiting = Waiting { submission, reply, claim: claim.clone() };
+                queue.put(waiting).map_err(|_| Failure::Overloaded)?;
+            }
+            match timeout(self.shared.settings.max_wait, &mut settled).await {
+                Ok(settled) => return settled.map_err(|_| Failure::OutcomeUnknown),
+                Err(_) if claim.take() => return Err(Failure::Overloaded),
+                // A lane has it, and will tell.
+                Err(_) => {}
+            }
         } else {
-            self.commit_directly(waiting).await?;
+            self.commit_directly(submission, reply).await?;
         }
         // A lane answers everything it takes; if it is gone, so is the knowledge of what it had done.
         settled.await.map_err(|_| Failure::OutcomeUnknown)
     }
 
     /// In a task of its own, so that a client that goes away can't stop it half way.
-    async fn commit_directly(&self, waiting: Waiting) -> Result<(), Failure> {
+    async fn commit_directly(
+        &self,
+        submission: Submission,
+        reply: oneshot::Sender<Settled>,
+    ) -> Result<(), Failure> {
         if self.shared.queue.read().await.is_none() {
             return Err(Failure::Overloaded);
         }
         let place = DirectPlace::take(&self.shared).ok_or(Failure::Overloaded)?;
         self.shared.tasks.spawn(async move {
-            let Waiting { submission, reply } = waiting;
             #[cfg(feature = "sabotage")]
             pulsestream_sabotage::step("group_taken");
             let mut committed = place.0.committer.commit(vec![submission]).await;

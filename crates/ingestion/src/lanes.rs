@@ -6,9 +6,12 @@
 //!
 //! A second lane starts while the first one commits only when there is enough for it to do: many small groups
 //! side by side cost the database more than they save in time.
+//!
+//! What no lane has taken up after a while is taken back by its sender, which is refused. How many requests wait says
+//! little about how long they will: only the time does, on a machine of any speed, and also when every commit hangs.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
@@ -33,6 +36,19 @@ pub(crate) struct GroupSize {
 pub(crate) struct Waiting {
     pub(crate) submission: Submission,
     pub(crate) reply: oneshot::Sender<Settled>,
+    pub(crate) claim: Claim,
+}
+
+/// The right to decide about a submission that waits: to commit it, or to take it back. Of a lane and the sender,
+/// whoever asks first has it.
+#[derive(Clone, Default)]
+pub(crate) struct Claim(Arc<AtomicBool>);
+
+impl Claim {
+    /// Takes the right; false when it is taken already.
+    pub(crate) fn take(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
 }
 
 impl Waiting {
@@ -159,11 +175,7 @@ impl Intake {
     /// Waits for one submission, takes what else is there, and goes on gathering while other lanes commit and
     /// there is little. Empty when there will be no more.
     async fn next_group(&mut self, size: GroupSize) -> Vec<Waiting> {
-        let first = match self.held_over.take() {
-            Some(waiting) => Some(waiting),
-            None => self.queue.recv().await,
-        };
-        let Some(first) = first else { return Vec::new() };
+        let Some(first) = self.first().await else { return Vec::new() };
         let mut group = Group { events: 0, bytes: 0, waiting: Vec::new() };
         group.add(first);
         let mut out_of_patience = std::pin::pin!(tokio::time::sleep(PATIENCE));
@@ -174,7 +186,9 @@ impl Intake {
                     self.held_over = Some(waiting);
                     return group.waiting;
                 }
-                group.add(waiting);
+                if waiting.claim.take() {
+                    group.add(waiting);
+                }
             }
             if !is_patient || group.events >= COMPANY || self.committing.is_idle() || self.queue.is_closed() {
                 break;
@@ -185,6 +199,19 @@ impl Intake {
             }
         }
         group.waiting
+    }
+
+    /// The first submission that its sender has not taken back. `None` when there will be no more.
+    async fn first(&mut self) -> Option<Waiting> {
+        loop {
+            let waiting = match self.held_over.take() {
+                Some(waiting) => waiting,
+                None => self.queue.recv().await?,
+            };
+            if waiting.claim.take() {
+                return Some(waiting);
+            }
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use pulsestream_domain::{
     ports::{Appended, EventStore, Existing, StoreError},
     tenant::{Limits, Tenant, TenantId},
 };
-use pulsestream_ingestion::{Ingestion, Options, Receipt, Settings};
+use pulsestream_ingestion::{Failure, Ingestion, Options, Outcome, Receipt, Settings};
 use pulsestream_rate_limit::LocalLimiter;
 use pulsestream_testing::{
     builders::{event_json, tenant},
@@ -23,7 +23,7 @@ use pulsestream_testing::{
 use serde_json::json;
 use tokio::{
     sync::Semaphore,
-    task::{JoinSet, yield_now},
+    task::{JoinHandle, JoinSet, yield_now},
 };
 
 /// Commits one group for each permit, and writes down how large it was when it came.
@@ -76,6 +76,13 @@ impl Service {
                 .spawn(async move { ingestion.ingest(tenant, body, Options::default()).await.unwrap() });
         }
         settle().await;
+    }
+
+    /// Sends one event in a request that the test looks at itself.
+    fn ask(&self, fields: serde_json::Value) -> JoinHandle<Receipt> {
+        let (ingestion, tenant) = (self.ingestion.clone(), Arc::clone(&self.tenant));
+        let body = Bytes::from(event_json(fields).to_string());
+        tokio::spawn(async move { ingestion.ingest(tenant, body, Options::default()).await.unwrap() })
     }
 
     async fn let_through(&self, groups: usize) {
@@ -143,5 +150,40 @@ async fn a_commit_that_hangs_holds_up_nobody_else_for_long() {
     tokio::time::advance(Duration::from_millis(25)).await;
     settle().await;
     assert_eq!(service.groups(), [1, 3]);
+    service.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_lane_takes_up_in_time_is_refused_and_not_stored() {
+    let mut service = Service::start();
+    // Both lanes hang in a commit; the one that gathers in the meantime has no lane to go to.
+    for events in [1, 40] {
+        service.send(events).await;
+    }
+    assert_eq!(service.groups().iter().sum::<usize>(), 41);
+    let waiting = service.ask(json!({}));
+    settle().await;
+
+    tokio::time::advance(Duration::from_millis(790)).await;
+    settle().await;
+    assert!(!waiting.is_finished());
+    tokio::time::advance(Duration::from_millis(20)).await;
+    let refused = waiting.await.unwrap();
+
+    assert_eq!(refused.outcomes[0].outcome, Outcome::Failed(Failure::Overloaded));
+    service.let_through(1_000).await;
+    assert_eq!(service.groups().iter().sum::<usize>(), 41);
+    service.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_lane_has_taken_up_is_told_the_truth_however_long_that_takes() {
+    let mut service = Service::start();
+    service.send(1).await;
+    tokio::time::advance(Duration::from_secs(4)).await;
+    settle().await;
+
+    service.let_through(1).await;
+
     service.finish().await;
 }

@@ -7,9 +7,10 @@
 //!
 //! | pair | what happens |
 //! |---|---|
-//! | `abort=STEP:N` | the process dies when it passes a step of [`STEPS`] for the `N`-th time |
+//! | `abort=STEP:N` | the process dies when it passes a step of [`STEPS`] or [`ALERT_STEPS`] for the `N`-th time |
 //! | `mutant=NAME` | one thing is done wrong, always: see [`MUTANTS`] |
 //! | `clock=SECONDS` | the process' clock is ahead by that much, or behind if it is negative |
+//! | `schema=next` | the process is of the next release: its schema has one step more |
 
 use std::{
     process,
@@ -38,8 +39,24 @@ pub const STEPS: [&str; 12] = [
     "before_reply",
 ];
 
+/// Where a step of the schema can be cut short: it is done, and not committed.
+pub const SCHEMA_STEP: &str = "schema_changed";
+
+/// Where the work on an alert can be cut short, in its order from a rule's tick to the record of a notice.
+pub const ALERT_STEPS: [&str; 9] = [
+    "job_claimed",
+    "rule_loaded",
+    "window_observed",
+    "evaluation_before_commit",
+    "evaluation_after_commit",
+    "delivery_loaded",
+    "attempt_made",
+    "attempt_before_commit",
+    "attempt_after_commit",
+];
+
 /// What can be done wrong: a name, and what that is.
-pub const MUTANTS: [(&str, &str); 15] = [
+pub const MUTANTS: [(&str, &str); 18] = [
     ("answer_before_commit", "an event is answered while its insert is still under way"),
     ("errors_swallowed", "an event whose insert failed is answered as stored"),
     ("unknown_as_rejected", "an event of which nobody knows is answered as rejected"),
@@ -55,6 +72,9 @@ pub const MUTANTS: [(&str, &str); 15] = [
     ("cursor_by_time_alone", "a page starts behind a time instead of behind an event"),
     ("body_without_deadline", "a body may take as long as it likes"),
     ("drain_cuts", "at the end requests under way are dropped"),
+    ("stalled_readers_stay", "a client that reads nothing keeps its connection"),
+    ("migration_waits", "a step of the schema waits for a lock as long as it takes"),
+    ("backup_unchecked", "a backup is restored without looking whether it was changed"),
 ];
 
 static PLAN: LazyLock<Plan> = LazyLock::new(|| {
@@ -65,19 +85,28 @@ static PLAN: LazyLock<Plan> = LazyLock::new(|| {
 
 static PASSED: AtomicU64 = AtomicU64::new(0);
 
-/// Passes a step of [`STEPS`], and dies there if that is the plan.
+/// Passes a step of [`STEPS`] or [`ALERT_STEPS`], and dies there if that is the plan.
 pub fn step(name: &str) {
-    debug_assert!(STEPS.contains(&name), "{name} is not in STEPS");
+    debug_assert!(is_step(name), "{name} is no step");
     let Some((planned, times)) = &PLAN.abort else { return };
     if planned == name && PASSED.fetch_add(1, Ordering::SeqCst) + 1 == *times {
         process::abort();
     }
 }
 
+fn is_step(name: &str) -> bool {
+    STEPS.contains(&name) || ALERT_STEPS.contains(&name) || name == SCHEMA_STEP
+}
+
 /// Whether to do this of [`MUTANTS`] wrong.
 pub fn is_broken(name: &str) -> bool {
     debug_assert!(MUTANTS.iter().any(|(mutant, _)| *mutant == name), "{name} is not in MUTANTS");
     PLAN.mutant.as_deref() == Some(name)
+}
+
+/// Whether the process is of the next release.
+pub fn is_next_schema() -> bool {
+    PLAN.is_next_schema
 }
 
 /// How far the clock is ahead, in microseconds.
@@ -90,6 +119,7 @@ struct Plan {
     abort: Option<(String, u64)>,
     mutant: Option<String>,
     clock_lead_seconds: i64,
+    is_next_schema: bool,
 }
 
 impl Plan {
@@ -101,12 +131,13 @@ impl Plan {
             match name {
                 "abort" => {
                     let (step, times) = value.split_once(':').ok_or_else(bad)?;
-                    let step = STEPS.contains(&step).then(|| step.to_owned()).ok_or_else(bad)?;
+                    let step = is_step(step).then(|| step.to_owned()).ok_or_else(bad)?;
                     plan.abort = Some((step, times.parse().map_err(|_| bad())?));
                 }
                 "mutant" if MUTANTS.iter().any(|(mutant, _)| *mutant == value) => {
                     plan.mutant = Some(value.to_owned());
                 }
+                "schema" if value == "next" => plan.is_next_schema = true,
                 "clock" => plan.clock_lead_seconds = value.parse().map_err(|_| bad())?,
                 _ => return Err(bad()),
             }
@@ -124,8 +155,11 @@ mod tests {
         let plan = Plan::parse("abort=after_commit:2,clock=-600,mutant=no_sort").unwrap();
         assert_eq!(plan.abort, Some(("after_commit".to_owned(), 2)));
         assert_eq!((plan.clock_lead_seconds, plan.mutant.as_deref()), (-600, Some("no_sort")));
+        assert!(Plan::parse("abort=attempt_made:1").is_ok());
         assert_eq!(Plan::parse(""), Ok(Plan::default()));
-        for bad in ["abort", "abort=lunch:1", "abort=settled", "mutant=x_ray", "clock=noon", "x=y"] {
+        for bad in
+            ["abort", "abort=lunch:1", "abort=settled", "mutant=x_ray", "clock=noon", "schema=old", "x=y"]
+        {
             assert!(Plan::parse(bad).is_err(), "{bad}");
         }
     }

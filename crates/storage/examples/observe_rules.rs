@@ -40,11 +40,12 @@ async fn main() -> anyhow::Result<()> {
     let store = Store::connect(&Settings::new(database.url())).await?;
     store.migrate().await?;
     let tenant = builders::tenant(1);
-    store.create_tenant(&tenant, None, &Origin::operator(uuid::Uuid::from_u128(1), NOW)).await?;
+    let origin = |number| Origin::operator(uuid::Uuid::from_u128(number), NOW);
+    store.create_tenant(&tenant, None, &origin(0)).await?;
     let mut rules = Vec::new();
     for number in 1..=RULES {
         let rule = builders::rule(tenant.id, number, json!({}));
-        store.create_rule(&rule, None, u32::MAX).await?;
+        store.create_rule(&rule, None, u32::MAX, &origin(number)).await?;
         rules.push(rule.id);
     }
     let raw = sea_orm::Database::connect(database.url()).await?;

@@ -1,4 +1,4 @@
-//! The few queries that look at the events of all tenants. Everything else takes a tenant.
+//! The few queries that look at all tenants, or at the events of all of them. Everything else takes a tenant.
 //!
 //! They go from tenant to tenant, since every index starts with one; a tenant is known by its row in
 //! `tenants`.
@@ -7,6 +7,7 @@ use pulsestream_domain::{
     Timestamp,
     event::{Document, Enrichment, ProcessingStatus},
     ports::StoreError,
+    tenant::TenantId,
 };
 use sea_orm::{
     ActiveValue::{Set, Unchanged},
@@ -14,10 +15,15 @@ use sea_orm::{
     QuerySelect as _,
     sea_query::Expr,
 };
+use uuid::Uuid;
 
 use crate::{
     Store,
-    entity::events::{ActiveModel, Column, Entity, Model},
+    entity::{
+        events::{ActiveModel, Column, Entity, Model},
+        tenants,
+    },
+    error::UnreadableRow,
     row,
     stats::first_id_at,
 };
@@ -50,7 +56,7 @@ impl Store {
     /// When the store does not answer; then the events stay queued.
     pub async fn reprocess_pending(&self, limit: u32) -> Result<u64, StoreError> {
         self.change(async {
-            let transaction = self.begin().await?;
+            let transaction = self.begin_across_tenants().await?;
             let rows = Entity::find()
                 .filter(Expr::cust(IS_PENDING))
                 .order_by_asc(Column::TenantId)
@@ -98,6 +104,27 @@ impl Store {
     /// When the store does not answer.
     pub async fn last_received_at(&self) -> Result<Option<Timestamp>, StoreError> {
         Ok(self.figure(LAST_RECEIVED_AT, []).await?.map(Timestamp::from_micros))
+    }
+
+    /// The tenants that do not keep their events for ever, each with the number of days it keeps them.
+    ///
+    /// # Errors
+    /// When the store does not answer, or a row can't be read.
+    pub async fn retentions(&self) -> Result<Vec<(TenantId, u32)>, StoreError> {
+        use tenants::Column;
+        let find = tenants::Entity::find()
+            .select_only()
+            .columns([Column::Id, Column::RetentionDays])
+            .filter(Column::RetentionDays.is_not_null())
+            .order_by_asc(Column::Id)
+            .into_tuple::<(Uuid, i64)>()
+            .all(self.connections.lookups.across_tenants());
+        let read = |(id, days): (Uuid, i64)| {
+            let unreadable =
+                |_| UnreadableRow { table: "tenants", column: "retention_days", row: id.to_string() };
+            Ok((TenantId(id), u32::try_from(days).map_err(unreadable)?))
+        };
+        self.read(find).await?.into_iter().map(read).collect()
     }
 
     async fn figure<const N: usize>(

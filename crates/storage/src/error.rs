@@ -115,7 +115,7 @@ pub(crate) struct UnreadableRow {
     pub(crate) row: String,
 }
 
-/// So that a row can be read in the middle of a transaction. It comes out as [`Fault::Unexpected`].
+/// So that a row can be read in the middle of a transaction. It comes out as `StoreError::Unexpected`.
 impl From<UnreadableRow> for DbErr {
     fn from(error: UnreadableRow) -> Self {
         Self::Custom(error.to_string())

@@ -19,7 +19,8 @@ impl Store {
     /// # Errors
     /// When the store does not answer, or the row can't be read.
     pub async fn event(&self, tenant_id: TenantId, id: &EventId) -> Result<Option<StoredEvent>, StoreError> {
-        let find = Entity::find().filter(is(tenant_id, id)).one(&self.connections.lookups);
+        let lookups = &self.connections.lookups.of(tenant_id);
+        let find = Entity::find().filter(is(tenant_id, id)).one(lookups);
         Ok(self.read(find).await?.map(row::event).transpose()?)
     }
 
@@ -29,10 +30,11 @@ impl Store {
     /// When the store does not answer. Doing it again is harmless, but would also delete an event that has
     /// taken the id since.
     pub async fn delete_event(&self, tenant_id: TenantId, id: &EventId) -> Result<bool, StoreError> {
+        let changes = &self.connections.changes.of(tenant_id);
         let delete = Entity::update_many()
             .col_expr(Column::IsDeleted, Expr::value(true))
             .filter(is(tenant_id, id))
-            .exec(&self.connections.changes);
+            .exec(changes);
         Ok(self.change(delete).await?.rows_affected > 0)
     }
 
@@ -41,10 +43,11 @@ impl Store {
     /// # Errors
     /// When the store does not answer. Doing it again is harmless.
     pub async fn retry_event(&self, tenant_id: TenantId, id: &EventId) -> Result<bool, StoreError> {
+        let changes = &self.connections.changes.of(tenant_id);
         let retry = Entity::update_many()
             .col_expr(Column::ProcessingStatus, Expr::value(ProcessingStatus::Pending.as_str()))
             .filter(is(tenant_id, id))
-            .exec(&self.connections.changes);
+            .exec(changes);
         Ok(self.change(retry).await?.rows_affected > 0)
     }
 }

@@ -32,7 +32,7 @@ impl Store {
     /// See [`CreateError`].
     pub async fn create_key(&self, key: &StoredKey, origin: &Origin) -> Result<(), CreateError> {
         self.change(async {
-            let transaction = self.begin().await?;
+            let transaction = self.begin(key.tenant_id).await?;
             let line = match insert(&transaction, key).await? {
                 Ok(line) => line,
                 Err(refused) => return Ok(Err(refused)),
@@ -48,11 +48,12 @@ impl Store {
     /// # Errors
     /// When the store does not answer, or a row can't be read.
     pub async fn keys(&self, tenant_id: TenantId) -> Result<Vec<StoredKey>, StoreError> {
+        let lookups = &self.connections.lookups.of(tenant_id);
         let find = Entity::find()
             .filter(Column::TenantId.eq(tenant_id.0))
             .order_by_asc(Column::CreatedAt)
             .order_by_asc(Column::Id)
-            .all(&self.connections.lookups);
+            .all(lookups);
         Ok(self.read(find).await?.into_iter().map(key).collect::<Result<_, _>>()?)
     }
 
@@ -61,7 +62,8 @@ impl Store {
     /// # Errors
     /// When the store does not answer, or the row can't be read.
     pub async fn key(&self, tenant_id: TenantId, id: &KeyId) -> Result<Option<StoredKey>, StoreError> {
-        let find = Entity::find().filter(is(tenant_id, id)).one(&self.connections.lookups);
+        let lookups = &self.connections.lookups.of(tenant_id);
+        let find = Entity::find().filter(is(tenant_id, id)).one(lookups);
         Ok(self.read(find).await?.map(key).transpose()?)
     }
 
@@ -77,7 +79,7 @@ impl Store {
         origin: &Origin,
     ) -> Result<bool, StoreError> {
         self.change(async {
-            let transaction = self.begin().await?;
+            let transaction = self.begin(tenant_id).await?;
             let Some(before) = Entity::find().filter(is(tenant_id, id)).one(&transaction).await? else {
                 return Ok(false);
             };
@@ -112,7 +114,7 @@ impl Store {
     ) -> Result<bool, CreateError> {
         let end = old_expires_at.as_micros();
         self.change(async {
-            let transaction = self.begin().await?;
+            let transaction = self.begin(tenant_id).await?;
             let live = is(tenant_id, old).add(Column::RevokedAt.is_null());
             let before = Entity::find().filter(live.clone()).lock_exclusive().one(&transaction).await?;
             let Some(before) = before else { return Ok(Ok(false)) };
@@ -144,7 +146,7 @@ impl Store {
         let find = Entity::find()
             .filter(Column::Id.eq(id.as_str()))
             .find_also_related(tenants::Entity)
-            .one(&self.connections.lookups);
+            .one(self.connections.lookups.across_tenants());
         let Some((found, Some(owner))) = self.read(find).await? else { return Ok(None) };
         Ok(Some((key(found)?, crate::tenants::tenant(owner)?)))
     }
@@ -160,7 +162,7 @@ impl Store {
             .col_expr(Column::LastUsedAt, Expr::value(minute))
             .filter(Column::Id.eq(id.as_str()))
             .filter(is_new)
-            .exec(&self.connections.changes);
+            .exec(self.connections.changes.across_tenants());
         self.change(touch).await.map(|_| ())
     }
 }

@@ -22,7 +22,8 @@
 //!   [`StoreError`](pulsestream_domain::ports::StoreError).
 //! - **Every call ends.** The database has a limit for each statement, and this crate one for the database.
 //! - **No tenant sees another.** Every query of events takes a tenant; the few that look at all of them are
-//!   in the modules `across_tenants`.
+//!   in the modules `across_tenants`. On PostgreSQL, a tenant's rows are asked for under a role that sees no others
+//!   ([`Store::has_wall`]).
 //! - **A late worker changes nothing.** What is done under the lease of a job is conditional on it, in the
 //!   same statement.
 //!
@@ -49,6 +50,7 @@
 mod across_tenants;
 mod alerting;
 mod append;
+mod backup;
 mod connect;
 mod entity;
 mod error;
@@ -56,7 +58,9 @@ mod events;
 mod identity;
 mod jobs;
 mod keys;
+mod lists;
 mod open;
+mod retention;
 mod row;
 mod search;
 mod secrets;
@@ -65,6 +69,7 @@ mod stats;
 mod store;
 mod tenants;
 
+pub use backup::{CopyError, Inventory, Snapshot, examine_copy, sqlite_file};
 pub use identity::{AuditPosition, Refreshed, UpdateUserError, UserChange, UserPage, UserQuery};
 pub use open::OpenError;
 pub use search::MAX_PAGE_BYTES;

@@ -47,7 +47,19 @@ pub enum OpenError {
     /// It answered something unexpected.
     #[error("the database can't be prepared")]
     Unexpected(#[source] BoxError),
-    /// The schema can't be brought up to date: a step failed, or the database is newer than this build.
+    /// Somebody holds a lock on a table that the next step of the schema changes.
+    #[error(
+        "the schema's next step waits for a table that somebody else has locked: end their transaction and try again"
+    )]
+    SchemaLocked(#[source] BoxError),
+    /// The database keeps tenants apart by a role that this user may not take on, or it does not own the tables: it
+    /// would see nothing.
+    #[error("the database user has to own the tables and to be a member of the role {role}")]
+    NotOfTenantRole {
+        /// The role's name.
+        role: String,
+    },
+    /// The schema can't be brought up to date: a step failed, or the database has steps of something else.
     #[error("the database's schema can't be brought up to date")]
     Migration(#[source] BoxError),
 }

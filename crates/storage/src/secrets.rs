@@ -19,7 +19,7 @@ impl Store {
     /// When the store does not answer.
     pub async fn cursor_key(&self, entropy: [u8; 32]) -> Result<CursorKey, StoreError> {
         let secret = ActiveModel { name: Set(CURSOR_KEY.to_owned()), value: Set(entropy.to_vec()) };
-        let changes = &self.connections.changes;
+        let changes = self.connections.changes.across_tenants();
         let stored = self
             .change(async {
                 Entity::insert(secret)

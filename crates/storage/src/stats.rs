@@ -49,13 +49,14 @@ impl Store {
     /// # Errors
     /// When the store does not answer.
     pub async fn stats(&self, tenant_id: TenantId, now: Timestamp) -> Result<Stats, StoreError> {
+        let lists = &self.connections.lists.of(tenant_id);
         let since =
             |length: i64| first_id_at(Timestamp::from_secs(now.as_secs() - now.as_secs().rem_euclid(length)));
         let values =
             [tenant_id.0, first_id_at(now.plus_secs(-DAY_SECS)), since(DAY_SECS), since(3_600), since(60)];
         let statement = self.sql(STATS, values.map(Into::into));
         self.query(async {
-            match self.connections.queries.query_one_raw(statement).await? {
+            match lists.query_one_raw(statement).await? {
                 Some(row) => stats(&row),
                 None => Ok(Stats::default()),
             }

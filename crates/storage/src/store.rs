@@ -2,14 +2,19 @@
 
 use std::{future::Future, sync::Arc};
 
-use pulsestream_domain::ports::{BoxError, StoreError};
+use pulsestream_domain::{
+    ports::{BoxError, StoreError},
+    tenant::TenantId,
+};
+use pulsestream_migration::wall::Wall;
 use sea_orm::{
     ConnAcquireErr, ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
+    IsolationLevel, SqliteTransactionMode, TransactionOptions,
 };
 use tokio::{sync::Notify, time::timeout};
 
 use crate::{
+    alerting::Evaluations,
     append::Appender,
     connect::{Connections, open_postgres, open_sqlite},
     error::{Fault, fault},
@@ -24,6 +29,7 @@ pub struct Store {
     pub(crate) appender: Appender,
     /// Told when this process has enqueued a job.
     pub(crate) jobs_enqueued: Arc<Notify>,
+    pub(crate) evaluations: Arc<Evaluations>,
 }
 
 /// Which kind of database a store is.
@@ -55,7 +61,9 @@ impl Store {
         match settings.url.split(':').next() {
             Some("postgres" | "postgresql") => {
                 let (connections, postgres) = open_postgres(settings).await?;
-                Ok(Self::of(connections, Appender::Postgres(Arc::new(postgres))))
+                let store = Self::of(connections, Appender::Postgres(Arc::new(postgres)));
+                store.look_for_wall().await?;
+                Ok(store)
             }
             Some("sqlite") => {
                 let (connections, sqlite) = open_sqlite(settings).await?;
@@ -66,7 +74,7 @@ impl Store {
     }
 
     fn of(connections: Connections, appender: Appender) -> Self {
-        Self { connections, appender, jobs_enqueued: Arc::default() }
+        Self { connections, appender, jobs_enqueued: Arc::default(), evaluations: Arc::default() }
     }
 
     /// Which kind of database it is.
@@ -77,29 +85,63 @@ impl Store {
         }
     }
 
-    /// Brings the schema up to date. Several instances may do so at once.
+    /// Brings the schema up to date. Several instances may do so at once, also while others work on the store.
     ///
     /// # Errors
-    /// [`OpenError::Migration`]; then the schema is as it was.
+    /// [`OpenError::SchemaLocked`] and [`OpenError::Migration`]; then the steps before the one that failed are done, and
+    /// nothing of that one is.
     pub async fn migrate(&self) -> Result<(), OpenError> {
-        pulsestream_migration::up(&self.connections.changes)
-            .await
-            .map_err(|error| OpenError::Migration(error.into()))?;
+        let changes = self.connections.changes.across_tenants();
+        pulsestream_migration::up(changes).await.map_err(|error| match fault(&error) {
+            Fault::Conflict => OpenError::SchemaLocked(error.into()),
+            _ => OpenError::Migration(error.into()),
+        })?;
+        self.look_for_wall().await?;
         #[cfg(feature = "sabotage")]
         if pulsestream_sabotage::is_broken("check_then_insert") {
             let drop_index = self.sql("DROP INDEX IF EXISTS events_external_id", []);
-            let dropped = self.connections.changes.execute_raw(drop_index).await;
+            let dropped = self.connections.changes.across_tenants().execute_raw(drop_index).await;
             dropped.map_err(|error| OpenError::Migration(error.into()))?;
         }
         Ok(())
     }
 
+    /// Whether the database itself keeps tenants apart: statements on a tenant's rows run under a role that sees no
+    /// others. Never on SQLite, and not on PostgreSQL where whoever migrated could not make that role.
+    pub fn has_wall(&self) -> bool {
+        self.connections.role.get().is_some()
+    }
+
+    async fn look_for_wall(&self) -> Result<(), OpenError> {
+        let found = pulsestream_migration::wall::look(self.connections.lookups.across_tenants());
+        match found.await.map_err(|error| OpenError::Unexpected(error.into()))? {
+            Wall::Absent => Ok(()),
+            Wall::Up { role } => {
+                self.connections.role.set(role);
+                Ok(())
+            }
+            Wall::Barred { role } => Err(OpenError::NotOfTenantRole { role }),
+        }
+    }
+
     /// How many steps of the schema are still to be done; not 0 means that the store can't be used yet.
     ///
     /// # Errors
-    /// When the database does not answer, or is newer than this build ([`StoreError::Unexpected`]).
+    /// When the database does not answer, or has steps of something else ([`StoreError::Unexpected`]).
     pub async fn pending_migrations(&self) -> Result<usize, StoreError> {
-        self.read(pulsestream_migration::pending(&self.connections.lookups)).await
+        Ok(self.schema().await?.pending)
+    }
+
+    /// The steps of a later build that were done already. The store can be used: steps only add.
+    ///
+    /// # Errors
+    /// Those of [`pending_migrations`](Self::pending_migrations).
+    pub async fn steps_ahead(&self) -> Result<Vec<String>, StoreError> {
+        Ok(self.schema().await?.ahead)
+    }
+
+    async fn schema(&self) -> Result<pulsestream_migration::State, StoreError> {
+        self.read(pulsestream_migration::state(self.connections.lookups.across_tenants())).await
     }
 
     /// Asks the database for a sign of life.
@@ -107,7 +149,7 @@ impl Store {
     /// # Errors
     /// When there is none.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        let lookups = &self.connections.lookups;
+        let lookups = self.connections.lookups.across_tenants();
         self.read(async { lookups.query_one_raw(self.sql("SELECT 1", [])).await.map(|_| ()) }).await
     }
 
@@ -117,7 +159,7 @@ impl Store {
             postgres.close();
         }
         let Connections { queries, lookups, changes, .. } = &self.connections;
-        for connection in [queries, lookups, changes] {
+        for connection in [queries, lookups.across_tenants(), changes.across_tenants()] {
             // An error here is only that it is closed already.
             drop(connection.close_by_ref().await);
         }
@@ -178,23 +220,23 @@ impl Store {
         }
     }
 
-    /// A transaction that changes something. SQLite takes its write lock at the start: one that starts to
-    /// read and then wants to write can be refused half way.
-    pub(crate) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        self.connections.changes.begin_with_options(options).await
+    /// A transaction that changes something of one tenant.
+    pub(crate) async fn begin(&self, tenant_id: TenantId) -> Result<DatabaseTransaction, DbErr> {
+        self.connections.changes.begin(tenant_id, for_changes()).await
     }
 
-    /// A transaction whose statements all see the same moment.
-    pub(crate) async fn snapshot(&self) -> Result<DatabaseTransaction, DbErr> {
+    /// A transaction that changes something of several tenants.
+    pub(crate) async fn begin_across_tenants(&self) -> Result<DatabaseTransaction, DbErr> {
+        self.connections.changes.begin_across_tenants(for_changes()).await
+    }
+
+    /// A transaction whose statements all see the same moment of one tenant.
+    pub(crate) async fn snapshot(&self, tenant_id: TenantId) -> Result<DatabaseTransaction, DbErr> {
         // SQLite's transactions do that by themselves.
         let isolation_level =
             (self.database() == Database::Postgres).then_some(IsolationLevel::RepeatableRead);
         let options = TransactionOptions { isolation_level, ..TransactionOptions::default() };
-        self.connections.lookups.begin_with_options(options).await
+        self.connections.lookups.begin(tenant_id, options).await
     }
 
     /// A pool that waits for a server that is down says the same as one whose connections are all taken.
@@ -202,12 +244,22 @@ impl Store {
         let Connections { queries, changes, .. } = &self.connections;
         match error {
             DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)
-                if self.database() == Database::Postgres && [queries, changes].into_iter().all(has_room) =>
+                if self.database() == Database::Postgres
+                    && [queries, changes.across_tenants()].into_iter().all(has_room) =>
             {
                 Fault::NotReady
             }
             error => fault(error),
         }
+    }
+}
+
+/// SQLite takes its write lock at the start: a transaction that starts to read and then wants to write can be
+/// refused half way.
+fn for_changes() -> TransactionOptions {
+    TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
     }
 }
 

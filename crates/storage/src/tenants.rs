@@ -94,7 +94,7 @@ impl Store {
     /// See [`CreateError`].
     pub async fn register_tenant(&self, new: &NewTenant<'_>, origin: &Origin) -> Result<(), CreateError> {
         self.change(async {
-            let transaction = self.begin().await?;
+            let transaction = self.begin(new.tenant.id).await?;
             let lines = match insert_all(&transaction, new).await? {
                 Ok(lines) => lines,
                 Err(refused) => return Ok(Err(refused)),
@@ -110,7 +110,7 @@ impl Store {
     /// # Errors
     /// When the store does not answer, or a row can't be read.
     pub async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
-        let find = Entity::find().order_by_asc(Column::Slug).all(&self.connections.lookups);
+        let find = Entity::find().order_by_asc(Column::Slug).all(self.connections.lookups.across_tenants());
         let rows = self.read(find).await?;
         Ok(rows.into_iter().map(tenant).collect::<Result<_, _>>()?)
     }
@@ -120,7 +120,8 @@ impl Store {
     /// # Errors
     /// When the store does not answer, or the row can't be read.
     pub async fn tenant(&self, id: TenantId) -> Result<Option<Tenant>, StoreError> {
-        let find = Entity::find_by_id(id.0).one(&self.connections.lookups);
+        let lookups = &self.connections.lookups.of(id);
+        let find = Entity::find_by_id(id.0).one(lookups);
         Ok(self.read(find).await?.map(tenant).transpose()?)
     }
 
@@ -129,7 +130,9 @@ impl Store {
     /// # Errors
     /// When the store does not answer, or the row can't be read.
     pub async fn tenant_by_slug(&self, slug: &Slug) -> Result<Option<Tenant>, StoreError> {
-        let find = Entity::find().filter(Column::Slug.eq(slug.as_str())).one(&self.connections.lookups);
+        let find = Entity::find()
+            .filter(Column::Slug.eq(slug.as_str()))
+            .one(self.connections.lookups.across_tenants());
         Ok(self.read(find).await?.map(tenant).transpose()?)
     }
 
@@ -148,7 +151,7 @@ impl Store {
         }
         let changed = self
             .change(async {
-                let transaction = self.begin().await?;
+                let transaction = self.begin(id).await?;
                 let before = Entity::find_by_id(id.0).lock_exclusive().one(&transaction).await?;
                 let Some(before) = before else { return Ok(None) };
                 Entity::update_many()

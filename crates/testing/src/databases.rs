@@ -65,7 +65,23 @@ impl Databases {
     pub fn fresh(&self) -> Result<FreshDatabase> {
         let name = fresh_name();
         self.create(&name)?;
-        Ok(FreshDatabase { name, databases: self.clone() })
+        Ok(FreshDatabase { name, owner: None, databases: self.clone() })
+    }
+
+    /// As [`fresh`](Self::fresh), and it belongs to a user of its own: one that is no superuser and may make roles, as
+    /// whoever hosts the service would have it. The user goes with the database.
+    ///
+    /// # Errors
+    /// When the server refuses or can't be reached. The user of `at` needs `CREATEROLE`.
+    pub fn fresh_with_owner(&self) -> Result<FreshDatabase> {
+        let mut fresh = self.fresh()?;
+        let owner = format!("{}_owner", fresh.name);
+        let (user, name) = (identifier(&owner)?, identifier(&fresh.name)?);
+        self.execute(format!(
+            "CREATE ROLE {user} LOGIN CREATEROLE PASSWORD '{owner}'; ALTER DATABASE {name} OWNER TO {user}"
+        ))?;
+        fresh.owner = Some(owner);
+        Ok(fresh)
     }
 
     /// As [`fresh`](Self::fresh), a copy of `template`.
@@ -75,7 +91,7 @@ impl Databases {
     pub fn fresh_from(&self, template: &str) -> Result<FreshDatabase> {
         let name = fresh_name();
         self.create_from(&name, template)?;
-        Ok(FreshDatabase { name, databases: self.clone() })
+        Ok(FreshDatabase { name, owner: None, databases: self.clone() })
     }
 
     /// The value of a setting, as `SHOW` gives it.
@@ -106,6 +122,8 @@ impl Databases {
 #[derive(Debug)]
 pub struct FreshDatabase {
     name: String,
+    /// Its user, who has its own name as password.
+    owner: Option<String>,
     databases: Databases,
 }
 
@@ -116,9 +134,20 @@ impl FreshDatabase {
         &self.name
     }
 
-    /// Where to connect to it.
+    /// Where to connect to it, as its owner.
     #[must_use]
     pub fn url(&self) -> String {
+        let administrator = self.administrator_url();
+        let Some(owner) = &self.owner else { return administrator };
+        let mut url = Url::parse(&administrator).expect("it was made of a URL");
+        url.set_username(owner).expect("it has a host");
+        url.set_password(Some(owner)).expect("it has a host");
+        url.into()
+    }
+
+    /// Where to connect to it, as the user that made it.
+    #[must_use]
+    pub fn administrator_url(&self) -> String {
         self.databases.url(&self.name)
     }
 }
@@ -127,6 +156,11 @@ impl Drop for FreshDatabase {
     fn drop(&mut self) {
         if let Err(error) = self.databases.drop(&self.name) {
             eprintln!("the database {} was left behind: {error:#}", self.name);
+        }
+        // The one that the service makes for itself, and the owner. Copies of the database may need it still.
+        let tenant_role = format!("{}_tenant", self.name);
+        for role in [Some(&tenant_role), self.owner.as_ref()].into_iter().flatten() {
+            _ = self.databases.execute(format!("DROP ROLE IF EXISTS \"{role}\""));
         }
     }
 }

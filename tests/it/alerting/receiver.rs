@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use hmac::{Hmac, KeyInit, Mac};
+use pulsestream_tests::{Tenant, canary};
 use sha2::Sha256;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -12,22 +13,29 @@ use tokio::{
     task::AbortHandle,
 };
 
-/// Takes every request and says 200.
-pub(super) struct Receiver {
+/// Takes every request and says the same to each.
+pub(crate) struct Receiver {
     address: SocketAddr,
+    canary: String,
     requests: Mutex<mpsc::UnboundedReceiver<Request>>,
     task: AbortHandle,
 }
 
 /// One request, whole.
 #[derive(Debug)]
-pub(super) struct Request {
+pub(crate) struct Request {
     headers: BTreeMap<String, String>,
-    pub(super) body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Receiver {
-    pub(super) async fn start() -> Self {
+    /// Says 200. One that nobody but this tenant names.
+    pub(crate) async fn start(tenant: &Tenant) -> Self {
+        Self::answering(tenant, "200 OK").await
+    }
+
+    /// One that nobody but this tenant names.
+    pub(crate) async fn answering(tenant: &Tenant, status: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
         let address = listener.local_addr().expect("it is bound");
         let (sender, requests) = mpsc::unbounded_channel();
@@ -36,23 +44,30 @@ impl Receiver {
             while let Ok((stream, _)) = listener.accept().await {
                 let sender = Arc::clone(&sender);
                 tokio::spawn(async move {
-                    if let Some(request) = take(stream).await {
+                    if let Some(request) = take(stream, status).await {
                         // Nobody waits for it any more when the trial is over.
                         _ = sender.send(request);
                     }
                 });
             }
         });
-        Self { address, requests: Mutex::new(requests), task: task.abort_handle() }
+        Self {
+            address,
+            canary: tenant.canary.clone(),
+            requests: Mutex::new(requests),
+            task: task.abort_handle(),
+        }
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/hook", self.address)
     }
 
     /// The next request, whenever it comes: the trial's cap is the limit.
-    pub(super) async fn next(&self) -> Request {
-        self.requests.lock().await.recv().await.expect("the receiver lives as long as this")
+    pub(crate) async fn next(&self) -> Request {
+        let request = self.requests.lock().await.recv().await.expect("the receiver lives as long as this");
+        canary::delivered(&self.canary, &request.body);
+        request
     }
 }
 
@@ -62,7 +77,7 @@ impl Drop for Receiver {
     }
 }
 
-async fn take(mut stream: TcpStream) -> Option<Request> {
+async fn take(mut stream: TcpStream, status: &str) -> Option<Request> {
     let mut bytes = Vec::new();
     loop {
         if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -75,7 +90,8 @@ async fn take(mut stream: TcpStream) -> Option<Request> {
             let length: usize = headers.get("content-length")?.parse().ok()?;
             if bytes.len() >= end + 4 + length {
                 let body = bytes[end + 4..end + 4 + length].to_vec();
-                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.ok()?;
+                let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nok");
+                stream.write_all(answer.as_bytes()).await.ok()?;
                 return Some(Request { headers, body });
             }
         }
@@ -86,12 +102,12 @@ async fn take(mut stream: TcpStream) -> Option<Request> {
 }
 
 impl Request {
-    pub(super) fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).unwrap_or_else(|| panic!("no {name} in {:?}", self.headers))
     }
 
     /// Whether one of its signatures is that of this secret (Standard Webhooks 1.0.0).
-    pub(super) fn is_signed_with(&self, secret: &str) -> bool {
+    pub(crate) fn is_signed_with(&self, secret: &str) -> bool {
         let key = BASE64.decode(secret.strip_prefix("whsec_").expect("a secret")).expect("base64");
         let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("a key of any length");
         mac.update(format!("{}.{}.", self.header("webhook-id"), self.header("webhook-timestamp")).as_bytes());

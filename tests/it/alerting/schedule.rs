@@ -16,7 +16,7 @@ pub(super) fn trials() -> Vec<Trial> {
 }
 
 /// A server whose notices may go to this very host, and that does not wait for late events.
-fn builder(combination: Combination) -> AppBuilder {
+pub(super) fn builder(combination: Combination) -> AppBuilder {
     App::builder(combination)
         .set("alerting.ingest_delay", "0s")
         .set("alerting.allow_http", true)
@@ -28,7 +28,7 @@ fn builder(combination: Combination) -> AppBuilder {
 async fn a_rule_fires_by_itself_and_a_receiver_gets_a_signed_notice(combination: Combination) {
     let app = builder(combination).start().await;
     let tenant = app.tenant().await;
-    let receiver = Receiver::start().await;
+    let receiver = Receiver::start(&tenant).await;
     let channel = json!({
         "name": "hook", "type": "webhook", "url": receiver.url(), "headers": {"x-token": "hunter2"},
     });
@@ -84,7 +84,7 @@ async fn a_rule_fires_by_itself_and_a_receiver_gets_a_signed_notice(combination:
 async fn a_channel_is_tried_and_signed_with_both_secrets_of_a_rotation(combination: Combination) {
     let app = builder(combination).start().await;
     let tenant = app.tenant().await;
-    let receiver = Receiver::start().await;
+    let receiver = Receiver::start(&tenant).await;
     let channel = json!({"name": "hook", "type": "webhook", "url": receiver.url()});
     let made = post(&tenant, "/channels", &channel).await;
     let path = format!("/channels/{}", text(&made["channel"]["id"]));

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pulsestream_tests::App;
+use pulsestream_tests::{App, canary};
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -71,6 +71,7 @@ pub(super) async fn exchange(app: &App, sending: Sending) -> Heard {
     let started = Instant::now();
     let (mut reader, writer) = app.connect().await.into_split();
     let (wanted, until_closed, is_head) = (sending.answers, sending.until_closed, sending.is_head);
+    let sent = sending.bytes.clone();
     let writing = tokio::spawn(write(writer, sending));
     let mut received = Vec::new();
     let mut closed = false;
@@ -90,6 +91,7 @@ pub(super) async fn exchange(app: &App, sending: Sending) -> Heard {
         .await;
     }
     writing.abort();
+    canary::heard(&sent, &sent, &[&received]);
     Heard { answers: parse(&received, is_head, closed), closed, took }
 }
 

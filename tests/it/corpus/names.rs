@@ -143,7 +143,7 @@ fn flipped(text: &str) -> String {
 }
 
 /// A key with another secret and the checksum that belongs to it: CRC-32 of all before it, in base 62.
-fn forged(key: &str) -> String {
+pub(crate) fn forged(key: &str) -> String {
     let mut forged = flipped(&key[..key.len() - CHECKSUM_CHARS]);
     let mut crc = Crc::new();
     crc.update(forged.as_bytes());

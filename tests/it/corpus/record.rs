@@ -9,7 +9,7 @@ use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 use super::{exchange::Heard, judge::cut};
 
 /// Members that differ from one request to the next, or from one moment to the next.
-const CHANGING: [&str; 10] = [
+const CHANGING: [&str; 11] = [
     "request_id",
     "search_id",
     "execution_time_ms",
@@ -20,6 +20,7 @@ const CHANGING: [&str; 10] = [
     "ingestion_rate",
     "queue_size",
     "last_event_received",
+    "errors_last_hour",
 ];
 
 /// How ids begin that are derived from the tenant, among others.

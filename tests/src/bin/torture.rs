@@ -1,7 +1,9 @@
 //! Everything broken on purpose, and what was lost counted: see `docs/dependability.md`.
 
 use std::{
+    io,
     panic::AssertUnwindSafe,
+    path::Path,
     process::{Command, ExitCode, Stdio},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -10,12 +12,20 @@ use clap::{Parser, Subcommand};
 use futures_util::FutureExt;
 use pulsestream_tests::{
     binary,
-    torture::{Wish, experiments, mutants::CAUGHT_BY},
+    torture::{
+        Wish, experiments,
+        figures::{Figures, write_into},
+        mutants::CAUGHT_BY,
+        report::Report,
+    },
 };
 use tokio::time::timeout;
 
-/// The longest that an experiment may take, beside the random faults that were asked for.
-const CAP: Duration = Duration::from_secs(600);
+/// The longest that an experiment may take, beside the random faults that were asked for. After long ones there is much to
+/// send again and to compare.
+const CAP: Duration = Duration::from_secs(900);
+/// Where the figures of the last run are.
+const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/dependability.md");
 
 /// Breaks everything on purpose and counts what was lost.
 #[derive(Parser, Debug)]
@@ -34,6 +44,9 @@ struct Arguments {
     /// Only experiments, or mutants, whose names begin with one of these: `--only T1a,T3`.
     #[arg(long, global = true, value_delimiter = ',')]
     only: Vec<String>,
+    /// Write the figures into docs/dependability.md.
+    #[arg(long)]
+    write: bool,
     /// Say what breaks when it does.
     #[arg(long)]
     verbose: bool,
@@ -82,36 +95,63 @@ async fn run(arguments: &Arguments) -> ExitCode {
     let is_wanted = |name: &str| {
         arguments.only.is_empty() || arguments.only.iter().any(|only| name.starts_with(only.as_str()))
     };
-    let (mut passed, mut failed, begun) = (0, Vec::new(), Instant::now());
+    let (mut passed, mut failed, mut left_out, begun) = (0, Vec::new(), Vec::new(), Instant::now());
+    let mut figures = Figures::default();
     for experiment in experiments::all().iter().filter(|experiment| is_wanted(experiment.name)) {
         println!("{}: {}", experiment.name, experiment.about);
         let begun = Instant::now();
         // A harness that can't go on says so by a panic, and so does a server that ends badly.
         let running = AssertUnwindSafe(experiment.run(wish)).catch_unwind();
-        let is_well = match timeout(CAP + random_faults.unwrap_or_default(), running).await {
-            Ok(Ok(report)) => {
-                print!("{report}");
-                report.failures().is_empty()
+        let report = match timeout(CAP + random_faults.unwrap_or_default(), running).await {
+            Ok(Ok(report)) => report,
+            Ok(Err(_)) => broken("the harness or a server panicked"),
+            Err(_) => broken("it hangs"),
+        };
+        print!("{report}");
+        let verdict = match (report.failures(), report.left_out()) {
+            ([_, ..], _) => {
+                failed.push(experiment.name);
+                "FAILED"
             }
-            Ok(Err(_)) => false,
-            Err(_) => {
-                println!("      FAILED it hangs");
-                false
+            ([], Some(_)) => {
+                left_out.push(experiment.name);
+                "LEFT OUT"
+            }
+            ([], None) => {
+                passed += 1;
+                "passed"
             }
         };
-        println!(
-            "   {} in {:.1} s",
-            if is_well { "passed" } else { "FAILED" },
-            begun.elapsed().as_secs_f64()
-        );
-        if is_well { passed += 1 } else { failed.push(experiment.name) }
+        println!("   {verdict} in {:.1} s", begun.elapsed().as_secs_f64());
+        figures.add(experiment.name, report);
+    }
+    let table = figures.table(seed);
+    println!("\n{table}");
+    if arguments.write {
+        match write_into(Path::new(DOCUMENT), &table) {
+            Ok(()) => println!("written into {DOCUMENT}"),
+            Err(error) => failed.push(error_writing(&error)),
+        }
     }
     println!(
-        "{passed} passed, {} failed {failed:?}, seed {seed}, {:.0} s",
+        "{passed} passed, {} failed {failed:?}, {} left out {left_out:?}, seed {seed}, {:.0} s",
         failed.len(),
+        left_out.len(),
         begun.elapsed().as_secs_f64()
     );
     if failed.is_empty() && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The report of an experiment that came to none.
+fn broken(why: &str) -> Report {
+    let mut report = Report::default();
+    report.expect(false, || why.to_owned());
+    report
+}
+
+fn error_writing(error: &io::Error) -> &'static str {
+    println!("      FAILED writing the figures: {error}");
+    "writing"
 }
 
 /// Each in a process of its own, which has to fail.

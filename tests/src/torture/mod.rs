@@ -10,7 +10,7 @@
 //! | [`commits`] | where in PostgreSQL's answers a commit is told, so that exactly that can be lost |
 //! | [`fault`], [`schedule`] | what can break, and when it does |
 //! | [`traffic`] | clients that send all the time |
-//! | [`report`] | figures and failures of an experiment |
+//! | [`report`], [`figures`] | figures and failures of an experiment, and those of a run as a table |
 //! | [`experiments`] | the experiments, each with the name it has in `docs/dependability.md` |
 //! | [`mutants`] | servers that do one thing wrong, which have to be caught |
 
@@ -18,6 +18,7 @@ pub mod cluster;
 pub mod commits;
 pub mod experiments;
 pub mod fault;
+pub mod figures;
 pub mod mutants;
 pub mod proxy;
 pub mod report;

@@ -2,7 +2,7 @@
 //! the experiments prove less than they seem to.
 
 /// A mutant, by its name in the sabotage crate, and the experiment that has to catch it.
-pub const CAUGHT_BY: [(&str, &str); 15] = [
+pub const CAUGHT_BY: [(&str, &str); 18] = [
     ("answer_before_commit", "T1b/postgres"),
     ("errors_swallowed", "T1b/postgres"),
     ("unknown_as_rejected", "T1d/silent"),
@@ -18,6 +18,9 @@ pub const CAUGHT_BY: [(&str, &str); 15] = [
     ("cursor_by_time_alone", "T5/sqlite"),
     ("body_without_deadline", "T6b"),
     ("drain_cuts", "T17"),
+    ("stalled_readers_stay", "T6c"),
+    ("migration_waits", "T16"),
+    ("backup_unchecked", "T18/sqlite"),
 ];
 
 #[cfg(test)]

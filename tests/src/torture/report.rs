@@ -12,6 +12,7 @@ const SHOWN: usize = 5;
 pub struct Report {
     figures: Vec<(String, String)>,
     failures: Vec<String>,
+    left_out: Option<String>,
 }
 
 impl Report {
@@ -52,6 +53,21 @@ impl Report {
         self.expect(more == 0, || format!("and {more} more"));
     }
 
+    /// Notes that this machine does not allow the experiment.
+    pub fn leave_out(&mut self, why: String) {
+        self.left_out = Some(why);
+    }
+
+    /// Why nothing was tried, if so.
+    pub fn left_out(&self) -> Option<&str> {
+        self.left_out.as_deref()
+    }
+
+    /// What was counted and measured, by name.
+    pub fn figures(&self) -> &[(String, String)] {
+        &self.figures
+    }
+
     /// What is not as promised.
     pub fn failures(&self) -> &[String] {
         &self.failures
@@ -62,6 +78,9 @@ impl Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, value) in &self.figures {
             writeln!(f, "      {name}: {value}")?;
+        }
+        if let Some(why) = &self.left_out {
+            writeln!(f, "      LEFT OUT {why}")?;
         }
         for failure in &self.failures {
             writeln!(f, "      FAILED {failure}")?;

@@ -232,14 +232,18 @@ fn whole(answer: &Answer) -> Outcome {
 /// Sends again what nobody knows of, until somebody does. Answers with how many events that were.
 ///
 /// # Panics
-/// When that takes longer than `within`.
+/// When for as long as `within` nobody gets to know of any more.
 pub async fn resolve(way: &Client, ledger: &Ledger, within: Duration) -> usize {
-    let deadline = Instant::now() + within;
+    let mut deadline = Instant::now() + within;
     let first = ledger.unresolved().len();
+    let mut fewest = first;
     loop {
         let unknown = ledger.unresolved();
         if unknown.is_empty() {
             return first;
+        }
+        if unknown.len() < fewest {
+            (fewest, deadline) = (unknown.len(), Instant::now() + within);
         }
         assert!(
             Instant::now() < deadline,
@@ -267,6 +271,14 @@ pub async fn resolve(way: &Client, ledger: &Ledger, within: Duration) -> usize {
 /// # Panics
 /// When it takes longer than `within`.
 pub async fn wait_until_stored(way: &Client, ledger: &Ledger, within: Duration) -> Duration {
+    try_until_stored(way, ledger, within).await.unwrap_or_else(|failure| panic!("{failure}"))
+}
+
+/// As [`wait_until_stored`].
+///
+/// # Errors
+/// When it takes longer than `within`; the text has the last answer.
+pub async fn try_until_stored(way: &Client, ledger: &Ledger, within: Duration) -> Result<Duration, String> {
     let begun = Instant::now();
     loop {
         let id = unique("probe");
@@ -276,10 +288,12 @@ pub async fn wait_until_stored(way: &Client, ledger: &Ledger, within: Duration) 
         if let Ok(answer) = &answer {
             ledger.told_of(&id, number, whole(answer));
             if answer.status == 200 {
-                return begun.elapsed();
+                return Ok(begun.elapsed());
             }
         }
-        assert!(begun.elapsed() < within, "nothing was stored for {within:?}: {answer:?}");
+        if begun.elapsed() >= within {
+            return Err(format!("nothing was stored for {within:?}: {answer:?}"));
+        }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod audit;
+mod backup;
 mod bench;
 mod config;
 mod healthcheck;
@@ -58,6 +59,10 @@ enum Command {
     Audit(audit::Arguments),
     /// Import access logs or events from a file, once each, however often it is run
     Import(import::Arguments),
+    /// Make a backup of the store, also while servers run on it; or make sure that one is as it was made
+    Backup(backup::Backup),
+    /// Fill an empty store from a backup
+    Restore(backup::Made),
     /// Search events in the store or on a server
     Search(search::Arguments),
     /// Send made-up events to a running server and print how long it took with them
@@ -102,6 +107,8 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
         Command::User(command) => user::run(command, &settings, output).await?,
         Command::Audit(arguments) => audit::run(arguments, &settings, output).await?,
         Command::Import(arguments) => import::run(arguments, &settings, output).await?,
+        Command::Backup(arguments) => backup::run(arguments, &settings, output).await?,
+        Command::Restore(made) => backup::restore(made, &settings, output).await?,
         Command::Search(arguments) => search::run(arguments, &settings, output).await?,
         Command::Bench(arguments) => bench::run(arguments, output).await?,
         Command::Config(command) => config::run(&command, &settings, output)?,
@@ -125,7 +132,12 @@ fn load_settings(named: Option<PathBuf>) -> Result<Settings> {
 async fn migrate(settings: &Settings, output: Output) -> Result<()> {
     let store = compose::connect(&settings.database).await?;
     store.migrate().await.context("database.url")?;
-    output.done("the schema is up to date", &serde_json::json!({ "pending_migrations": 0 }))?;
+    let ahead = store.steps_ahead().await.context("database.url")?;
+    let sentence = match ahead.len() {
+        0 => "the schema is up to date".to_owned(),
+        steps => format!("the schema is {steps} steps ahead of this version, which works on with it"),
+    };
+    output.done(&sentence, &serde_json::json!({ "pending_migrations": 0, "steps_ahead": ahead }))?;
     store.close().await;
     Ok(())
 }
@@ -165,6 +177,9 @@ mod tests {
             "audit --tenant acme --since 2030-01-01T00:00:00Z --actor operator --action key.created --limit 10 --json",
             "import access.log --format combined --service shop --response-time-ms 1.5",
             "import - --url http://127.0.0.1:8000 --key legacy-key-0123456789",
+            "backup /var/backups/pulsestream-monday --json",
+            "backup verify /var/backups/pulsestream-monday",
+            "restore /var/backups/pulsestream-monday",
             "search service=web status_code=5xx --tenant acme --json",
             "search --url http://127.0.0.1:8000 --key legacy-key-0123456789 q=error",
             "bench --url http://127.0.0.1:8000 --key - --connections 8 --batch 100 --rate 2500.5 --seconds 30 --json",
@@ -196,6 +211,10 @@ mod tests {
             "import access.log --url not-a-url",
             "import access.log --key legacy-key-0123456789",
             "import access.log --tenant acme --url http://127.0.0.1:1 --key legacy-key-0123456789",
+            "backup",
+            "backup verify",
+            "backup one two",
+            "restore",
             "search service",
             "bench --url http://127.0.0.1:8000",
             "bench --url http://127.0.0.1:8000 --key - --rate 0",

@@ -223,10 +223,8 @@ async fn reset_password(
     let digest = token.digest();
     let made = store.create_password_reset(tenant.id, user.id, &digest, expires_at, &origin).await;
     made.context("making the token")?;
-    let base = match settings.auth.public_url.trim_end_matches('/') {
-        "" => first_start::base_url(settings.tls.scheme(), settings.server.bind),
-        url => url.to_owned(),
-    };
+    let at_bind = || first_start::base_url(settings.tls.scheme(), settings.server.bind);
+    let base = settings.server.public_url().unwrap_or_else(at_bind);
     let link = format!("{base}/reset-password#{}", token.reveal());
     let data = serde_json::json!({ "token": token.reveal(), "link": link, "expires_at": expires_at });
     let sentence = format!(

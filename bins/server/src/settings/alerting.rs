@@ -1,12 +1,14 @@
 //! The settings of what evaluates rules and tells people, out of those of the whole.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use pulsestream_alerting::DelivererSettings;
 use pulsestream_notification::{
     MailerSettings, OutboundPolicy, PrivateDestinations, Secret, SmtpEncryption, Timeouts,
 };
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use super::{Alerting, Jobs, Settings, Smtp, SmtpTls};
+use crate::own_addresses;
 
 impl Settings {
     /// Where notices may go.
@@ -20,7 +22,7 @@ impl Settings {
         OutboundPolicy {
             allow_http: alerting.allow_http,
             private: alerting.allow_private_destinations.then_some(private),
-            own_addresses: if bind.is_unspecified() { Vec::new() } else { vec![bind] },
+            own_addresses: if bind.is_unspecified() { own_addresses::outgoing() } else { vec![bind] },
             own_names: Vec::new(),
         }
     }
@@ -29,7 +31,8 @@ impl Settings {
     pub(crate) fn deliverer(&self) -> DelivererSettings {
         DelivererSettings {
             letters_per_day: self.alerting.letters_per_day.into(),
-            public_url: None,
+            // No link rather than one to a loopback address, which leads a reader to their own machine.
+            public_url: self.server.public_url(),
             policy: self.outbound_policy(),
         }
     }
@@ -47,7 +50,7 @@ impl Smtp {
     /// Those of what sends mail; none without a server for it.
     ///
     /// # Errors
-    /// When `smtp.from` is no address.
+    /// When `smtp.from` is no address, or `smtp.certificate_authorities` holds something that is no certificate.
     pub(crate) fn mailer(&self) -> Result<Option<MailerSettings>> {
         if self.host.is_empty() {
             return Ok(None);
@@ -64,8 +67,25 @@ impl Smtp {
             sender: self.from.parse().context("smtp.from")?,
             sender_name: "PulseStream".to_owned(),
             timeouts: Timeouts::default(),
-            extra_roots: Vec::new(),
+            extra_roots: self.authorities()?,
         }))
+    }
+}
+
+impl Smtp {
+    /// The authorities to trust besides the public ones, in DER.
+    fn authorities(&self) -> Result<Vec<Vec<u8>>> {
+        let Some(path) = &self.certificate_authorities else { return Ok(Vec::new()) };
+        let certificates =
+            CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let certificates = certificates
+            .with_context(|| format!("smtp.certificate_authorities: reading {}", path.display()))?;
+        ensure!(
+            !certificates.is_empty(),
+            "smtp.certificate_authorities: no certificate in {}",
+            path.display()
+        );
+        Ok(certificates.iter().map(|certificate| certificate.to_vec()).collect())
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) fn check(settings: &Settings) -> Result<(), Broken> {
     let Settings { server, tls, cors: _, database, redis, ingestion, auth, alerting, smtp, jobs, log } =
         settings;
 
+    let url = Some(server.public_url.as_str()).filter(|url| !url.is_empty());
+    scheme("server.public_url", url, &["http://", "https://"])?;
     count("server.workers", server.workers, 0..=512)?;
     count("server.max_connections", server.max_connections, 1..=1_000_000)?;
     count("server.max_connections_per_address", server.max_connections_per_address, 1..=1_000_000)?;
@@ -61,6 +63,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), Broken> {
     count("ingestion.group_events", ingestion.group_events, 1..=2_000)?;
     size("ingestion.group_bytes", ingestion.group_bytes, 64 * KIB..=256 * MIB)?;
     count("ingestion.queue_requests", ingestion.queue_requests, 1..=1_000_000)?;
+    time("ingestion.max_wait", ingestion.max_wait, millis(10)..=seconds(60))?;
     count("ingestion.direct_events", ingestion.direct_events, 1..=2_000)?;
     count("ingestion.direct_requests", ingestion.direct_requests, 1..=100_000)?;
     count("ingestion.max_batch_events", ingestion.max_batch_events, 1..=10_000)?;
@@ -69,8 +72,6 @@ pub(super) fn check(settings: &Settings) -> Result<(), Broken> {
     if auth.secret_key.reveal().is_some_and(|secret| secret.len() < 32) {
         return Err(Broken { key: "auth.secret_key", rule: "must have at least 32 bytes".to_owned() });
     }
-    let url = Some(auth.public_url.as_str()).filter(|url| !url.is_empty());
-    scheme("auth.public_url", url, &["http://", "https://"])?;
     count("auth.max_rate_limit_per_minute", auth.max_rate_limit_per_minute, 1..=4_000_000_000)?;
     time("auth.key_cache_life", auth.key_cache_life, Duration::ZERO..=seconds(5))?;
 
@@ -79,6 +80,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), Broken> {
         return Err(Broken { key: "alerting.secret_key", rule: "must have at least 32 bytes".to_owned() });
     }
     count("alerting.letters_per_day", alerting.letters_per_day as usize, 0..=1_000_000)?;
+    count("alerting.max_rules", alerting.max_rules as usize, 1..=100_000)?;
 
     if !smtp.host.is_empty() && smtp.from.is_empty() {
         return Err(alone("smtp.host", "smtp.from"));

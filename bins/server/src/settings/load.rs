@@ -53,12 +53,13 @@ pub(crate) fn load(
     for variable in variables {
         figment = figment.merge(variable);
     }
-    let settings: Settings = figment.extract().map_err(|error| invalid(&error))?;
+    let mut settings: Settings = figment.extract().map_err(|error| invalid(&error))?;
     check(&settings).map_err(|broken| {
         let origin =
             figment.find_metadata(broken.key).map_or_else(String::new, |found| found.name.to_string());
         SettingsError::Invalid { key: broken.key.to_owned(), rule: broken.rule, origin }
     })?;
+    settings.auth.registration = settings.registration();
     Ok(settings)
 }
 
@@ -202,7 +203,10 @@ mod tests {
     fn the_default_file_has_every_setting_and_nothing_else() {
         let settings = with(&[]).expect("the defaults are good");
         let typed = serde_json::to_value(&settings).expect("settings are JSON");
-        let written: serde_json::Value = Toml::from_str(DEFAULTS).expect("the file is TOML");
+        let mut written: serde_json::Value = Toml::from_str(DEFAULTS).expect("the file is TOML");
+        // It follows from others, and is shown as what it comes to.
+        assert_eq!(written["auth"]["registration"], "auto");
+        written["auth"]["registration"] = "open".into();
         assert_eq!(typed, written, "every key, and every default as it is written");
     }
 

@@ -44,6 +44,7 @@ pub(crate) struct Server {
     pub(crate) bind: SocketAddr,
     #[serde(with = "units::optional_path")]
     pub(crate) address_file: Option<PathBuf>,
+    pub(crate) public_url: String,
     #[serde(with = "units::optional_address")]
     pub(crate) operations_bind: Option<SocketAddr>,
     #[serde(with = "units::networks")]
@@ -108,6 +109,8 @@ pub(crate) struct Database {
     pub(crate) ingest_timeout: Duration,
     #[serde(with = "units::duration")]
     pub(crate) query_timeout: Duration,
+    #[serde(with = "units::optional_path")]
+    pub(crate) programs: Option<PathBuf>,
 }
 
 /// What instances share to limit tenants together.
@@ -126,6 +129,8 @@ pub(crate) struct Ingestion {
     #[serde(with = "units::size")]
     pub(crate) group_bytes: usize,
     pub(crate) queue_requests: usize,
+    #[serde(with = "units::duration")]
+    pub(crate) max_wait: Duration,
     pub(crate) direct_events: usize,
     pub(crate) direct_requests: usize,
     pub(crate) max_batch_events: usize,
@@ -138,7 +143,6 @@ pub(crate) struct Ingestion {
 pub(crate) struct Auth {
     pub(crate) secret_key: Secret,
     pub(crate) registration: Registration,
-    pub(crate) public_url: String,
     pub(crate) max_rate_limit_per_minute: usize,
     #[serde(with = "units::duration")]
     pub(crate) key_cache_life: Duration,
@@ -148,6 +152,8 @@ pub(crate) struct Auth {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Registration {
+    /// One of the others: see [`Settings::registration`]. None is left once settings are loaded.
+    Auto,
     Open,
     Invite,
     Closed,
@@ -167,6 +173,7 @@ pub(crate) struct Alerting {
     #[serde(with = "units::ports")]
     pub(crate) private_ports: Vec<RangeInclusive<u16>>,
     pub(crate) letters_per_day: u32,
+    pub(crate) max_rules: u32,
 }
 
 /// The server that takes mail. Without a host there is none.
@@ -176,6 +183,8 @@ pub(crate) struct Smtp {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) tls: SmtpTls,
+    #[serde(with = "units::optional_path")]
+    pub(crate) certificate_authorities: Option<PathBuf>,
     pub(crate) user: String,
     pub(crate) password: Secret,
     pub(crate) from: String,

@@ -25,15 +25,40 @@ impl Settings {
             registration: match self.auth.registration {
                 Registration::Open => pulsestream_api::Registration::Open,
                 Registration::Invite => pulsestream_api::Registration::Invite,
-                Registration::Closed => pulsestream_api::Registration::Closed,
+                Registration::Closed | Registration::Auto => pulsestream_api::Registration::Closed,
             },
             max_rate_limit_per_minute: u32::try_from(self.auth.max_rate_limit_per_minute).unwrap_or(u32::MAX),
-            public_url: self.auth.public_url.trim_end_matches('/').to_owned(),
+            public_url: server.public_url().unwrap_or_default(),
         }
     }
 }
 
+impl Settings {
+    /// Who may make a tenant when nobody said so: anybody on a first try, which is on the embedded database and for
+    /// this host alone; else nobody.
+    pub(super) fn registration(&self) -> Registration {
+        match self.auth.registration {
+            Registration::Auto => {
+                let is_embedded = self.database.url.reveal().is_none();
+                let is_local = self.server.bind.ip().to_canonical().is_loopback();
+                if is_embedded && is_local { Registration::Open } else { Registration::Closed }
+            }
+            said => said,
+        }
+    }
+
+    /// Whether anybody who reaches the listener from elsewhere may make a tenant.
+    pub(crate) fn lets_strangers_register(&self, address: SocketAddr) -> bool {
+        self.auth.registration == Registration::Open && !address.ip().to_canonical().is_loopback()
+    }
+}
+
 impl Server {
+    /// Where people reach the service, without a slash at the end, when that was said.
+    pub(crate) fn public_url(&self) -> Option<String> {
+        Some(self.public_url.trim_end_matches('/').to_owned()).filter(|url| !url.is_empty())
+    }
+
     /// Whether others than this host get to the listener without a proxy that is known of.
     pub(crate) fn is_public(&self, address: SocketAddr) -> bool {
         !address.ip().to_canonical().is_loopback() && self.trusted_proxies.is_empty()
@@ -70,6 +95,7 @@ impl Ingestion {
             group_events: self.group_events,
             group_bytes: self.group_bytes,
             queue_requests: self.queue_requests,
+            max_wait: self.max_wait,
             direct_events: self.direct_events,
             direct_requests: self.direct_requests,
             max_batch_events: self.max_batch_events,
@@ -79,7 +105,7 @@ impl Ingestion {
 
 #[cfg(test)]
 mod tests {
-    use crate::settings::load;
+    use crate::settings::{Registration, load};
 
     #[test]
     fn what_others_reach_without_a_proxy_is_public() {
@@ -99,6 +125,41 @@ mod tests {
             assert_eq!(server("").is_public(address), public, "{address}");
             assert!(!server("10.0.0.9").is_public(address), "{address}");
         }
+    }
+
+    #[test]
+    fn strangers_may_register_on_a_first_try_alone_unless_it_is_said() {
+        let (postgres, sqlite) = (("DATABASE_URL", "postgres://db/x"), ("DATABASE_URL", "sqlite:///x.db"));
+        let (everywhere, here) = (("PULSESTREAM_BIND", "0.0.0.0:80"), ("PULSESTREAM_BIND", "[::1]:80"));
+        let said = |value| ("PULSESTREAM_AUTH__REGISTRATION", value);
+        for (variables, expected) in [
+            (&[][..], Registration::Open),
+            (&[here], Registration::Open),
+            (&[everywhere], Registration::Closed),
+            (&[postgres], Registration::Closed),
+            (&[sqlite], Registration::Closed),
+            (&[postgres, everywhere], Registration::Closed),
+            (&[everywhere, said("auto")], Registration::Closed),
+            (&[everywhere, said("open")], Registration::Open),
+            (&[postgres, said("open")], Registration::Open),
+            (&[said("invite")], Registration::Invite),
+            (&[said("closed")], Registration::Closed),
+        ] {
+            let all = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            assert_eq!(load(None, all).expect("it is good").auth.registration, expected, "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn strangers_register_where_they_get_to_and_it_is_open() {
+        let with = |value: &str| {
+            let variable = ("PULSESTREAM_AUTH__REGISTRATION".to_owned(), value.to_owned());
+            load(None, [variable]).expect("it is good")
+        };
+        let (here, anywhere) = ("127.0.0.1:1".parse().unwrap(), "[::]:1".parse().unwrap());
+        assert!(with("open").lets_strangers_register(anywhere));
+        assert!(!with("open").lets_strangers_register(here));
+        assert!(!with("invite").lets_strangers_register(anywhere));
     }
 
     #[test]

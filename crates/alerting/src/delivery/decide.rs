@@ -5,8 +5,8 @@ use std::time::Duration;
 use pulsestream_domain::{
     Timestamp,
     alerting::{
-        Attempt, AttemptOutcome, AttemptRecord, ChannelEffect, ChannelKind, DeliveryReason, DeliveryState,
-        DueDelivery, FailureStreak, Progress,
+        Attempt, AttemptOutcome, AttemptRecord, ChannelEffect, DeliveryReason, DeliveryState, DueDelivery,
+        FailureStreak, Progress,
     },
     job::{Lease, Settlement},
 };
@@ -44,6 +44,8 @@ pub(crate) enum Ended {
     Malformed,
     /// The channel gets no notices.
     Disabled,
+    /// It goes to the tenant's owners, and there are none any more.
+    NoOwners,
     /// It is not its turn yet.
     PutOff { until: Timestamp, why: &'static str },
 }
@@ -66,7 +68,11 @@ struct Judged {
 /// What is recorded. Those who are told of a disabled channel are still to be added.
 pub(crate) fn decide(work: &Work<'_>, ended: &Ended) -> AttemptRecord {
     let due = work.due;
-    let Judged { then, mut outcome, mut error, channel } = work.judge(ended);
+    let Judged { then, mut outcome, mut error, mut channel } = work.judge(ended);
+    if due.delivery.reason == DeliveryReason::OwnersTold {
+        // It does not go to the channel.
+        channel = ChannelEffect::Unchanged;
+    }
     let (mut state, mut next_attempt_at, mut failures) = (DeliveryState::Failed, None, due.progress.failures);
     let mut settlement = Settlement::Complete;
     let mut is_attempt = true;
@@ -129,7 +135,7 @@ pub(crate) fn decide(work: &Work<'_>, ended: &Ended) -> AttemptRecord {
 
 impl Work<'_> {
     fn is_mail(&self) -> bool {
-        self.due.channel.destination.kind() == ChannelKind::Email
+        self.due.delivery.is_mail(self.due.channel.destination.kind())
     }
 
     fn judge(&self, ended: &Ended) -> Judged {
@@ -156,6 +162,10 @@ impl Work<'_> {
             }
             Ended::Disabled => {
                 let error = "the channel is disabled";
+                return judged(Then::GiveUp, AttemptOutcome::Failed, error, ChannelEffect::Unchanged);
+            }
+            Ended::NoOwners => {
+                let error = "the tenant has no owner to tell";
                 return judged(Then::GiveUp, AttemptOutcome::Failed, error, ChannelEffect::Unchanged);
             }
             Ended::PutOff { until, why } => {

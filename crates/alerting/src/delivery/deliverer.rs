@@ -19,7 +19,7 @@ use super::{
     decide::{Ended, Work, decide},
     own::tell_of_disabled,
     pace::Pace,
-    parts::{NoWay, parts},
+    parts::{NoWay, Part, letters_to_owners, parts},
     send::send,
 };
 use crate::causes::causes;
@@ -99,7 +99,7 @@ impl Deliverer {
         }
         let started_at = self.clock.now();
         let Some(due) = self.store.due(job, started_at).await? else { return Ok(Verdict::Done) };
-        let ended = self.work(&due, started_at).await;
+        let ended = self.work(&due, started_at).await?;
         let work = Work {
             due: &due,
             lease: job.lease,
@@ -110,8 +110,10 @@ impl Deliverer {
         };
         let mut record = decide(&work, &ended);
         if let ChannelEffect::Disabled { reason, told } = &mut record.channel {
-            let channels = self.store.enabled_channels(due.channel.tenant_id).await?;
-            *told = tell_of_disabled(&due.channel, reason, &channels, work.ended_at, &*self.ids);
+            let tenant_id = due.channel.tenant_id;
+            let channels = self.store.enabled_channels(tenant_id).await?;
+            let has_owners = !self.store.owners(tenant_id).await?.is_empty();
+            *told = tell_of_disabled(&due.channel, reason, &channels, has_owners, work.ended_at, &*self.ids);
             tracing::warn!(
                 tenant.id = %due.channel.tenant_id,
                 channel.id = %due.channel.id,
@@ -124,10 +126,32 @@ impl Deliverer {
         Ok(Verdict::SettledAlready)
     }
 
-    async fn work(&self, due: &DueDelivery, now: Timestamp) -> Ended {
+    async fn work(&self, due: &DueDelivery, now: Timestamp) -> Result<Ended, StoreError> {
+        let parts = match due.delivery.reason {
+            DeliveryReason::OwnersTold => self.letters_to_owners(due).await?,
+            _ => self.parts(due, now),
+        };
+        let parts = match parts {
+            Ok(parts) => parts,
+            Err(ended) => return Ok(ended),
+        };
+        if let Some(put_off) = self.put_off(due, now) {
+            return Ok(put_off);
+        }
+        Ok(Ended::Tried(send(&*self.transport, &parts, due.progress, now).await))
+    }
+
+    async fn letters_to_owners(&self, due: &DueDelivery) -> Result<Result<Vec<Part>, Ended>, StoreError> {
+        let owners = self.store.owners(due.delivery.tenant_id).await?;
+        let public_url = self.settings.public_url.as_deref();
+        let letters = letters_to_owners(&due.delivery, &due.channel, &owners, public_url);
+        Ok(if letters.is_empty() { Err(Ended::NoOwners) } else { Ok(letters) })
+    }
+
+    fn parts(&self, due: &DueDelivery, now: Timestamp) -> Result<Vec<Part>, Ended> {
         let (delivery, channel) = (&due.delivery, &due.channel);
         if !channel.enabled && delivery.reason != DeliveryReason::Test {
-            return Ended::Disabled;
+            return Err(Ended::Disabled);
         }
         let secrets = due.sealed_secrets.as_deref().map_or(Ok(ChannelSecrets::default()), |sealed| {
             ChannelSecrets::open(&self.keyring, channel, sealed)
@@ -136,28 +160,33 @@ impl Deliverer {
             Ok(secrets) => secrets,
             Err(error) => {
                 tracing::error!(tenant.id = %channel.tenant_id, channel.id = %channel.id, error = %causes(&error), "the secrets of a channel can't be opened");
-                return Ended::Unreadable;
+                return Err(Ended::Unreadable);
             }
         };
         let public_url = self.settings.public_url.as_deref();
-        let parts = match parts(delivery, channel, &secrets, &self.settings.policy, public_url, now) {
-            Ok(parts) => parts,
-            Err(NoWay::Blocked) => return Ended::Blocked,
-            Err(NoWay::Malformed) => return Ended::Malformed,
-        };
-        match channel.destination.kind() {
-            ChannelKind::Email if due.letters_last_day >= self.settings.letters_per_day => {
-                let until = now.plus_secs(OVER_LIMIT_SECS);
-                return Ended::PutOff { until, why: "the tenant's daily limit of letters is reached" };
+        parts(delivery, channel, &secrets, &self.settings.policy, public_url, now).map_err(|no_way| {
+            match no_way {
+                NoWay::Blocked => Ended::Blocked,
+                NoWay::Malformed => Ended::Malformed,
             }
-            ChannelKind::Slack => {
-                if let Err(until) = self.pace.turn(channel.id, delivery.id, now) {
-                    return Ended::PutOff { until, why: "the channel takes one message a second" };
-                }
-            }
-            _ => {}
+        })
+    }
+
+    /// Whether it has to wait although it could be sent.
+    fn put_off(&self, due: &DueDelivery, now: Timestamp) -> Option<Ended> {
+        let (delivery, channel) = (&due.delivery, &due.channel);
+        let kind = channel.destination.kind();
+        if delivery.is_mail(kind) {
+            return (due.letters_last_day >= self.settings.letters_per_day).then(|| Ended::PutOff {
+                until: now.plus_secs(OVER_LIMIT_SECS),
+                why: "the tenant's daily limit of letters is reached",
+            });
         }
-        Ended::Tried(send(&*self.transport, &parts, due.progress, now).await)
+        if kind != ChannelKind::Slack {
+            return None;
+        }
+        let until = self.pace.turn(channel.id, delivery.id, now).err()?;
+        Some(Ended::PutOff { until, why: "the channel takes one message a second" })
     }
 
     async fn record(&self, record: &AttemptRecord) -> Result<(), StoreError> {

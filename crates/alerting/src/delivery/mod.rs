@@ -28,7 +28,6 @@ mod send;
 mod trial;
 
 pub use deliverer::{Deliverer, DelivererSettings, deliver_settings};
-pub use own::test_delivery;
 pub use secrets::{ChannelSecrets, UnreadableSecrets};
 pub use send::Transport;
 pub use trial::try_channel;

@@ -12,28 +12,35 @@ use serde_json::Map;
 
 /// What is sent when somebody tries a channel. It is sent even where the channel is disabled, and once: a test
 /// that fails is over.
-pub fn test_delivery(channel: &Channel, now: Timestamp, ids: &dyn IdSource) -> Delivery {
+pub(crate) fn test_delivery(channel: &Channel, now: Timestamp, ids: &dyn IdSource) -> Delivery {
     let title = format!("Test of the channel '{}'", channel.name);
     let message = "Somebody tries this channel. Nothing is wrong.";
     let said = Said { severity: AlertSeverity::Low, title, message: message.to_owned() };
     delivery(DeliveryReason::Test, channel, channel, said, now, ids)
 }
 
-/// What is said through the other channels of a tenant when one was disabled.
+/// What is said when a channel was disabled: through the other channels of the tenant, and to its owners by mail if
+/// it has any.
 pub(crate) fn tell_of_disabled(
     disabled: &Channel,
     reason: &str,
     others: &[Channel],
+    has_owners: bool,
     now: Timestamp,
     ids: &dyn IdSource,
 ) -> Vec<Delivery> {
-    let tell = |other: &Channel| {
+    let tell = |reason_to_tell, to: &Channel| {
         let title = format!("The channel '{}' was disabled", disabled.name);
         let message = format!("{title}: {reason}. It gets no notices until it is enabled again.");
         let said = Said { severity: AlertSeverity::High, title, message };
-        delivery(DeliveryReason::ChannelDisabled, other, disabled, said, now, ids)
+        delivery(reason_to_tell, to, disabled, said, now, ids)
     };
-    others.iter().filter(|other| other.enabled && other.id != disabled.id).map(tell).collect()
+    let others = others.iter().filter(|other| other.enabled && other.id != disabled.id);
+    let mut told: Vec<Delivery> = others.map(|other| tell(DeliveryReason::ChannelDisabled, other)).collect();
+    if has_owners {
+        told.push(tell(DeliveryReason::OwnersTold, disabled));
+    }
+    told
 }
 
 struct Said {

@@ -7,6 +7,7 @@ use pulsestream_domain::{
     alerting::{
         AlertSeverity, Channel, Delivery, DeliveryReason, Destination, Firing, FiringStatus, WebhookFormat,
     },
+    identity::Email,
 };
 use pulsestream_notification as notification;
 use pulsestream_notification::{DestinationError, ExtraHeaders, Notice, NoticeKind, OutboundPolicy};
@@ -43,6 +44,18 @@ pub(crate) fn parts(
     let ways = ways(channel, secrets, policy, now)?;
     let notice = notice(delivery, channel, public_url);
     Ok(ways.into_iter().flat_map(|way| cut(way, &notice)).collect())
+}
+
+/// The letters to the owners of a tenant about one of its channels. An address that no letter can go to has none.
+pub(crate) fn letters_to_owners(
+    delivery: &Delivery,
+    channel: &Channel,
+    owners: &[Email],
+    public_url: Option<&str>,
+) -> Vec<Part> {
+    let notice = notice(delivery, channel, public_url);
+    let ways = owners.iter().filter_map(|owner| owner.as_str().parse().ok());
+    ways.flat_map(|to| cut(notification::Channel::Email { to }, &notice)).collect()
 }
 
 /// Mail goes to each of its receivers by itself, so that one that refuses it keeps it from nobody else.
@@ -127,7 +140,7 @@ fn notice(delivery: &Delivery, channel: &Channel, public_url: Option<&str>) -> N
         group_labels: BTreeMap::new(),
         alerts: facts.alerts.iter().map(|firing| alert(firing, delivery, public_url)).collect(),
         omitted_alerts: u64::from(facts.truncated_alerts),
-        url: facts.rule_id.and_then(|_| public_url.map(|url| format!("{url}/api/v1/alerts"))),
+        url: facts.rule_id.and_then(|_| public_url.map(|url| format!("{url}/api/v1/alerting/alerts"))),
     }
 }
 
@@ -160,6 +173,6 @@ fn alert(firing: &Firing, delivery: &Delivery, public_url: Option<&str>) -> noti
         samples: samples.cloned().unwrap_or_default(),
         url: facts
             .rule_id
-            .and_then(|_| public_url.map(|url| format!("{url}/api/v1/alerts/{}", firing.alert_id))),
+            .and_then(|_| public_url.map(|url| format!("{url}/api/v1/alerting/alerts/{}", firing.alert_id))),
     }
 }

@@ -1,6 +1,6 @@
 //! A listener that behaves as it is told, request by request.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -22,19 +22,51 @@ pub(crate) enum Behaviour {
     ResetAfter,
 }
 
+/// A request, and whether it was answered with yes.
+pub(crate) struct Seen {
+    pub(crate) request: String,
+    pub(crate) is_taken: bool,
+}
+
+impl Seen {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let prefix = format!("{name}: ");
+        self.request.lines().find_map(|line| line.strip_prefix(&prefix)).unwrap()
+    }
+
+    pub(crate) fn body(&self) -> &str {
+        self.request.split_once("\r\n\r\n").unwrap().1
+    }
+}
+
 /// A listener and the requests it has read. It ends with this value.
 pub(crate) struct Receiver {
     port: u16,
-    seen: Arc<Mutex<Vec<String>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
     task: JoinHandle<()>,
 }
 
 impl Receiver {
     /// Behaves like this at the first connection, and so on; the last stays.
     pub(crate) async fn start(behaviours: Vec<Behaviour>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::on(TcpListener::bind("127.0.0.1:0").await.unwrap(), behaviours)
+    }
+
+    /// One at 127.0.0.2 that takes everything, and one at 127.0.0.1 that has the same port.
+    pub(crate) async fn and_decoy() -> (Self, Self) {
+        loop {
+            let listener = TcpListener::bind("127.0.0.2:0").await.unwrap();
+            let port = listener.local_addr().unwrap().port();
+            // Another program may have this port there.
+            let Ok(decoy) = TcpListener::bind(("127.0.0.1", port)).await else { continue };
+            let takes = vec![Behaviour::Status("200 OK", "")];
+            return (Self::on(listener, takes.clone()), Self::on(decoy, takes));
+        }
+    }
+
+    fn on(listener: TcpListener, behaviours: Vec<Behaviour>) -> Self {
         let port = listener.local_addr().unwrap().port();
-        let seen = Arc::<Mutex<Vec<String>>>::default();
+        let seen = Arc::<Mutex<Vec<Seen>>>::default();
         let requests = seen.clone();
         let task = tokio::spawn(async move {
             for nth in 0.. {
@@ -54,18 +86,14 @@ impl Receiver {
         format!("http://127.0.0.1:{}/hook", self.port)
     }
 
-    /// The `webhook-id` of each request that was read.
-    pub(crate) fn ids(&self) -> Vec<String> {
-        let id = |request: &String| {
-            let line = request.lines().find_map(|line| line.strip_prefix("webhook-id: "));
-            line.unwrap().to_owned()
-        };
-        self.seen.lock().unwrap().iter().map(id).collect()
+    /// The requests that were read.
+    pub(crate) fn seen(&self) -> MutexGuard<'_, Vec<Seen>> {
+        self.seen.lock().unwrap()
     }
 
-    pub(crate) fn bodies(&self) -> Vec<String> {
-        let body = |request: &String| request.split_once("\r\n\r\n").unwrap().1.to_owned();
-        self.seen.lock().unwrap().iter().map(body).collect()
+    /// The `webhook-id` of each.
+    pub(crate) fn ids(&self) -> Vec<String> {
+        self.seen().iter().map(|seen| seen.header("webhook-id").to_owned()).collect()
     }
 }
 
@@ -75,12 +103,13 @@ impl Drop for Receiver {
     }
 }
 
-async fn serve(mut stream: TcpStream, behaviour: Behaviour, seen: Arc<Mutex<Vec<String>>>) {
+async fn serve(mut stream: TcpStream, behaviour: Behaviour, seen: Arc<Mutex<Vec<Seen>>>) {
     if matches!(behaviour, Behaviour::ResetBefore) {
         return stream.set_zero_linger().unwrap();
     }
     let Some(request) = read(&mut stream).await else { return };
-    seen.lock().unwrap().push(request);
+    let is_taken = matches!(behaviour, Behaviour::Status(status, _) | Behaviour::Endless(status) if status.starts_with('2'));
+    seen.lock().unwrap().push(Seen { request, is_taken });
     // Errors mean that the other side is gone, which is its right.
     match behaviour {
         Behaviour::Status(status, headers) => {

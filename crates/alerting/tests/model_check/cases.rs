@@ -63,6 +63,10 @@ pub(crate) enum Fate {
     /// After so many steps its lease ends and another one takes over; from then on they take turns in this
     /// order.
     Meets { before: u32, order: u16 },
+    /// Its lease is over before it begins, which its clock does not say: another one takes over at the same time.
+    Races,
+    /// It is dropped when it has waited so many times: in the middle of a statement, where there are any.
+    Cut { waits: u32 },
 }
 
 pub(crate) const WINDOW: i64 = 60;
@@ -137,6 +141,8 @@ fn fate() -> impl Strategy<Value = Fate> {
         1 => (60..200_i64).prop_map(|secs| Fate::Late { secs }),
         3 => (0..14_u32).prop_map(|step| Fate::Dies { step }),
         3 => (0..12_u32, any::<u16>()).prop_map(|(before, order)| Fate::Meets { before, order }),
+        3 => Just(Fate::Races),
+        3 => (0..24_u32).prop_map(|waits| Fate::Cut { waits }),
     ]
 }
 

@@ -21,50 +21,62 @@ use pulsestream_domain::{
     ports::{AlertStore, Clock as _, StoreError},
     tenant::TenantId,
 };
-use pulsestream_testing::{clock::FakeClock, memory::MemoryAlerts};
+use pulsestream_testing::clock::FakeClock;
 
-/// The ticks that were done, in order, and when their windows were looked at.
+use crate::ground::Ground;
+
+/// The ticks that were done, and up to when events had arrived that their windows were looked at with.
 pub(crate) type Done = Arc<Mutex<Vec<(Timestamp, Timestamp)>>>;
 
 /// Where a worker's calls pass through, each with a step before and one behind. At each step the worker waits
-/// to be polled once more, and dies if it has to.
-pub(crate) struct Gate {
-    store: Arc<MemoryAlerts>,
-    clock: Arc<FakeClock>,
-    steps: AtomicU32,
-    dies_at: u32,
-    observed_at: AtomicI64,
-    lost: AtomicBool,
-    done: Done,
+/// to be polled once more, unless it is free to run, and dies if it has to.
+pub(crate) struct Gate<G> {
+    pub(crate) ground: Arc<G>,
+    pub(crate) store: Arc<dyn AlertStore>,
+    pub(crate) clock: Arc<FakeClock>,
+    /// Up to when events have arrived.
+    pub(crate) arrived: Arc<AtomicI64>,
+    pub(crate) done: Done,
+    pub(crate) dies_at: u32,
+    pub(crate) is_free: bool,
+    pub(crate) steps: AtomicU32,
+    pub(crate) waits: AtomicBool,
+    pub(crate) observed_with: AtomicI64,
+    pub(crate) lost: AtomicBool,
 }
 
-impl Gate {
-    pub(crate) fn over(store: &Arc<MemoryAlerts>, clock: &Arc<FakeClock>, done: &Done) -> Arc<Self> {
-        Self::deadly(store, clock, done, u32::MAX)
-    }
-
-    /// A gate at whose step with this number the worker dies; 0 is the first.
-    pub(crate) fn deadly(
-        store: &Arc<MemoryAlerts>,
+impl<G: Ground> Gate<G> {
+    pub(crate) fn over(
+        ground: &Arc<G>,
         clock: &Arc<FakeClock>,
+        arrived: &Arc<AtomicI64>,
         done: &Done,
-        dies_at: u32,
-    ) -> Arc<Self> {
-        Arc::new(Self {
-            store: Arc::clone(store),
+    ) -> Self {
+        Self {
+            ground: Arc::clone(ground),
+            store: Arc::clone(ground).store(),
             clock: Arc::clone(clock),
-            steps: AtomicU32::new(0),
-            dies_at,
-            observed_at: AtomicI64::new(0),
-            lost: AtomicBool::new(false),
+            arrived: Arc::clone(arrived),
             done: Arc::clone(done),
-        })
+            dies_at: u32::MAX,
+            is_free: false,
+            steps: AtomicU32::new(0),
+            waits: AtomicBool::new(false),
+            observed_with: AtomicI64::new(0),
+            lost: AtomicBool::new(false),
+        }
     }
 
     async fn step(&self) -> Result<(), StoreError> {
-        let mut has_waited = false;
-        poll_fn(|_| if std::mem::replace(&mut has_waited, true) { Poll::Ready(()) } else { Poll::Pending })
-            .await;
+        let mut has_waited = self.is_free;
+        poll_fn(|_| {
+            if std::mem::replace(&mut has_waited, true) {
+                return Poll::Ready(());
+            }
+            self.waits.store(true, Ordering::Relaxed);
+            Poll::Pending
+        })
+        .await;
         if self.steps.fetch_add(1, Ordering::Relaxed) == self.dies_at {
             return Err(StoreError::Unavailable("the worker was killed".into()));
         }
@@ -76,9 +88,10 @@ impl Gate {
         self.lost.load(Ordering::Relaxed)
     }
 
-    fn note(&self, tick: Timestamp) {
-        let observed_at = Timestamp::from_micros(self.observed_at.load(Ordering::Relaxed));
-        self.done.lock().expect("nobody panics with it").push((tick, observed_at));
+    /// Writes down that a tick was done, by the worker that passed here.
+    pub(crate) fn note(&self, tick: Timestamp) {
+        let arrived = Timestamp::from_micros(self.observed_with.load(Ordering::Relaxed));
+        self.done.lock().expect("nobody panics with it").push((tick, arrived));
     }
 
     pub(crate) async fn settle(
@@ -87,17 +100,36 @@ impl Gate {
         settlement: &Settlement,
     ) -> Result<LeaseCheck, StoreError> {
         self.step().await?;
-        let check = self.store.settle(job.lease, settlement, self.clock.now());
+        let check = self.ground.settle(job.lease, settlement, self.clock.now()).await;
         if check == LeaseCheck::Held {
             self.note(job.due_at);
         }
         self.step().await?;
         Ok(check)
     }
+
+    /// Lets a worker go on to its next step; its end, if that was the last.
+    pub(crate) async fn turn<F: Future + ?Sized>(&self, mut worker: Pin<&mut F>) -> Option<F::Output> {
+        poll_fn(|context| match worker.as_mut().poll(context) {
+            Poll::Ready(end) => Poll::Ready(Some(end)),
+            Poll::Pending if self.waits.swap(false, Ordering::Relaxed) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+
+    /// Lets a worker go on to its end.
+    pub(crate) async fn finish<F: Future + ?Sized>(&self, mut worker: Pin<&mut F>) -> F::Output {
+        loop {
+            if let Some(end) = self.turn(worker.as_mut()).await {
+                return end;
+            }
+        }
+    }
 }
 
 #[async_trait]
-impl AlertStore for Gate {
+impl<G: Ground> AlertStore for Gate<G> {
     async fn load(
         &self,
         tenant_id: TenantId,
@@ -116,7 +148,7 @@ impl AlertStore for Gate {
 
     async fn observe(&self, tenant_id: TenantId, query: &ObservationQuery) -> Result<Observed, StoreError> {
         self.step().await?;
-        self.observed_at.store(self.clock.now().as_micros(), Ordering::Relaxed);
+        self.observed_with.store(self.arrived.load(Ordering::Relaxed), Ordering::Relaxed);
         let observed = self.store.observe(tenant_id, query).await;
         self.step().await?;
         observed
@@ -144,10 +176,10 @@ impl AlertStore for Gate {
     }
 }
 
-/// Lets a worker go on to its next step; its end, if that was the last.
-pub(crate) fn poll_once<F: Future + ?Sized>(worker: Pin<&mut F>) -> Option<F::Output> {
-    match worker.poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(end) => Some(end),
-        Poll::Pending => None,
+/// What comes of something that does not wait: nothing in memory does.
+pub(crate) fn at_once<F: Future>(future: F) -> F::Output {
+    match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(end) => end,
+        Poll::Pending => panic!("a list does not wait"),
     }
 }

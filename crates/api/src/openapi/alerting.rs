@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use utoipa::{IntoParams, ToSchema};
 
-use super::schemas::Search;
+use super::{
+    schemas::Search,
+    words::{AlertSeverityWord, DeliveryStateWord, EventTypeWord, NoDataWord, OperatorWord, WindowWord},
+};
 
 /// A rule: which events, over what time, and when it fires.
 #[derive(ToSchema)]
@@ -15,6 +18,7 @@ pub(crate) struct NewRule {
     #[schema(max_length = 2_000)]
     description: Option<String>,
     /// Only events of this type.
+    #[schema(inline, value_type = Option<EventTypeWord>)]
     event_type: Option<String>,
     /// Only events that this search finds; without times, order and page.
     filter: Option<Search>,
@@ -26,13 +30,15 @@ pub(crate) struct NewRule {
     /// For conditions that compare: `threshold`, `percentile`, `ratio`, `change`.
     threshold_value: Option<f64>,
     /// `>`, `>=`, `<`, `<=`, `==` or `!=`.
-    #[schema(default = ">")]
+    /// Without it: `>`.
+    #[schema(inline, value_type = Option<OperatorWord>)]
     threshold_operator: Option<String>,
     /// `low`, `medium`, `high` or `critical`.
-    #[schema(example = "high")]
+    #[schema(pattern = "^(low|medium|high|critical)$", example = "high")]
     severity: String,
     /// `1m`, `5m`, `15m`, `1h`, `6h`, `24h` or `7d`.
-    #[schema(default = "5m")]
+    /// Without it: `5m`.
+    #[schema(inline, value_type = Option<WindowWord>)]
     time_window: Option<String>,
     /// Seconds from one evaluation to the next.
     #[schema(minimum = 1, maximum = 86_400, default = 60)]
@@ -47,7 +53,8 @@ pub(crate) struct NewRule {
     #[schema(value_type = Option<Object>)]
     repeat_interval: Option<()>,
     /// What happens without anything to measure: `ok`, `alert` or `keep_last`.
-    #[schema(default = "ok")]
+    /// Without it: `ok`.
+    #[schema(inline, value_type = Option<NoDataWord>)]
     no_data: Option<String>,
     #[schema(minimum = 0, maximum = 10_080, default = 5)]
     cooldown_minutes: Option<u32>,
@@ -70,8 +77,11 @@ pub(crate) struct RuleChanges {
     description: Option<String>,
     condition: Option<Condition>,
     threshold_value: Option<f64>,
+    #[schema(inline, value_type = Option<OperatorWord>)]
     threshold_operator: Option<String>,
+    #[schema(inline, value_type = Option<AlertSeverityWord>)]
     severity: Option<String>,
+    #[schema(inline, value_type = Option<WindowWord>)]
     time_window: Option<String>,
     evaluation_interval: Option<u32>,
     cooldown_minutes: Option<u32>,
@@ -108,9 +118,9 @@ macro_rules! actions {
         #[derive(ToSchema)]
         pub(crate) struct $name {
             /// Who it is; the name of the credential when absent.
-            #[schema(max_length = 255)]
+            #[schema(max_length = 255, pattern = r"^ *[^\u0000-\u0020\u007f-\u00a0][^\u0000-\u001f\u007f-\u009f]*$")]
             $by: Option<String>,
-            #[schema(max_length = 2_000)]
+            #[schema(max_length = 2_000, pattern = r"^[\t\n\r ]*[^\u0000-\u0020\u007f-\u00a0]([\t\n\r]|[^\u0000-\u001f\u007f-\u009f])*$")]
             note: Option<String>,
         }
     )*};
@@ -176,7 +186,7 @@ pub(crate) struct NewChannel {
     #[schema(min_length = 1, max_length = 100, example = "on-call")]
     name: String,
     /// `webhook`, `slack`, `email`, `pagerduty` or `log`.
-    #[schema(example = "webhook")]
+    #[schema(pattern = "^(webhook|slack|email|pagerduty|log)$", example = "webhook")]
     r#type: String,
     #[schema(default = true)]
     enabled: Option<bool>,
@@ -213,6 +223,7 @@ pub(crate) struct Recovery {
 pub(crate) struct Page {
     #[param(minimum = 1, maximum = 1_000, default = 100)]
     limit: Option<u32>,
+    #[param(minimum = 0, maximum = 4_294_967_295_u64, value_type = Option<u64>)]
     offset: Option<u32>,
 }
 
@@ -230,8 +241,12 @@ pub(crate) struct RuleParameters {
 #[into_params(parameter_in = Query)]
 pub(crate) struct AlertParameters {
     /// `pending`, `active`, `acknowledged`, `suppressed`, `resolved`, or several with commas.
+    #[param(
+        pattern = "^(pending|active|acknowledged|suppressed|resolved)(,(pending|active|acknowledged|suppressed|resolved))*$"
+    )]
     status_filter: Option<String>,
     /// `low`, `medium`, `high`, `critical`, or several with commas.
+    #[param(pattern = "^(low|medium|high|critical)(,(low|medium|high|critical))*$")]
     severity_filter: Option<String>,
     /// Only those of this rule.
     #[param(format = Uuid)]
@@ -248,6 +263,7 @@ pub(crate) struct DeliveryParameters {
     #[param(format = Uuid)]
     alert_id: Option<String>,
     /// `pending`, `delivered` or `failed`.
+    #[param(inline, value_type = Option<DeliveryStateWord>)]
     state: Option<String>,
     /// Only those decided at this instant or later.
     #[param(format = DateTime)]

@@ -1,9 +1,11 @@
 //! The OpenAPI document. Routes describe themselves; here they are listed, with what they have in common.
 
 pub(crate) mod alerting;
+mod common;
 pub(crate) mod parameters;
 pub(crate) mod responses;
 pub(crate) mod schemas;
+pub(crate) mod words;
 
 use utoipa::{
     Modify, OpenApi,
@@ -129,7 +131,9 @@ struct Document;
 
 /// The OpenAPI document, as `GET /openapi.json` shows it.
 pub fn openapi_json() -> String {
-    serde_json::to_string(&Document::openapi()).expect("a document of strings serializes")
+    let mut document = serde_json::to_value(Document::openapi()).expect("a document of strings serializes");
+    common::complete(&mut document);
+    document.to_string()
 }
 
 /// The two places a credential may be in.
@@ -188,6 +192,31 @@ mod tests {
         let names: Vec<&str> = operations.filter_map(|operation| operation["operationId"].as_str()).collect();
         assert_eq!(names.len(), documented().len());
         assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
+    }
+
+    #[test]
+    fn only_bodies_with_events_may_have_other_members() {
+        let json = json();
+        let schemas = &json["components"]["schemas"];
+        for closed in ["NewRule", "Condition", "NewChannel", "LoginBody", "NewUserBody", "Search"] {
+            assert_eq!(schemas[closed]["additionalProperties"], false, "{closed}");
+        }
+        for open in ["NewEvent", "NewEventContext", "Batch", "Problem"] {
+            assert!(
+                schemas[open].is_object() && schemas[open].get("additionalProperties").is_none(),
+                "{open}"
+            );
+        }
+    }
+
+    #[test]
+    fn where_a_credential_is_asked_for_two_that_differ_are_an_error() {
+        let json = json();
+        let operations = json["paths"].as_object().into_iter().flat_map(|paths| paths.values());
+        for operation in operations.filter_map(|item| item.as_object()).flat_map(|item| item.values()) {
+            let is_open = operation.get("security").is_none();
+            assert!(is_open || operation["responses"]["400"].is_object(), "{}", operation["operationId"]);
+        }
     }
 
     #[test]

@@ -3,6 +3,10 @@
 
 use utoipa::IntoParams;
 
+use super::words::{
+    EncodingWord, EventTypeWord, FacetWord, FormatWord, IntervalWord, OrderWord, SeverityWord,
+};
+
 /// How a request to store events is treated.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -20,7 +24,7 @@ pub(crate) struct IngestHeaders {
     #[param(rename = "Idempotency-Key", max_length = 255)]
     idempotency_key: Option<String>,
     /// `gzip`, `zstd` or `identity`.
-    #[param(rename = "Content-Encoding")]
+    #[param(rename = "Content-Encoding", inline, value_type = Option<EncodingWord>)]
     content_encoding: Option<String>,
 }
 
@@ -45,7 +49,9 @@ pub(crate) struct EventIdQuery {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Filter {
+    #[param(inline, value_type = Option<EventTypeWord>)]
     event_type: Option<String>,
+    #[param(inline, value_type = Option<SeverityWord>)]
     severity: Option<String>,
     /// The whole service, or a pattern with `*`.
     service: Option<String>,
@@ -54,6 +60,7 @@ pub(crate) struct Filter {
     method: Option<String>,
     environment: Option<String>,
     /// A number, or a class such as `5xx`.
+    #[param(pattern = "^[1-5]([0-9][0-9]|xx)$")]
     status_code: Option<String>,
     user_id: Option<String>,
     correlation_id: Option<String>,
@@ -74,11 +81,13 @@ pub(crate) struct Filter {
 #[into_params(parameter_in = Query)]
 pub(crate) struct Paging {
     /// `desc` for the newest first, or `asc`.
-    #[param(default = "desc")]
+    /// Without it: `desc`.
+    #[param(inline, value_type = Option<OrderWord>)]
     order: Option<String>,
     #[param(minimum = 1, maximum = 1_000, default = 100)]
     limit: Option<u32>,
     /// How many to leave out; slow when large: prefer `cursor`.
+    #[param(minimum = 0, maximum = 4_294_967_295_u64, value_type = Option<u64>)]
     offset: Option<u32>,
     /// `next_cursor` of the page before, with the same filter and order.
     cursor: Option<String>,
@@ -89,7 +98,8 @@ pub(crate) struct Paging {
 #[into_params(parameter_in = Query)]
 pub(crate) struct Interval {
     /// `1m`, `5m`, `1h` or `1d`.
-    #[param(default = "1h")]
+    /// Without it: `1h`.
+    #[param(inline, value_type = Option<IntervalWord>)]
     interval: Option<String>,
 }
 
@@ -98,6 +108,7 @@ pub(crate) struct Interval {
 #[into_params(parameter_in = Query)]
 pub(crate) struct Facet {
     /// `event_type`, `severity`, `service`, `endpoint`, `method`, `environment`, `status_code` or `user_id`.
+    #[param(inline, value_type = FacetWord)]
     field: String,
     #[param(minimum = 1, maximum = 1_000, default = 10)]
     limit: Option<u32>,
@@ -108,15 +119,18 @@ pub(crate) struct Facet {
 #[into_params(parameter_in = Query)]
 pub(crate) struct Export {
     /// `ndjson` or `csv`.
-    #[param(default = "ndjson")]
+    /// Without it: `ndjson`.
+    #[param(inline, value_type = Option<FormatWord>)]
     format: Option<String>,
     /// At most so many; all when absent.
     #[param(minimum = 1)]
     limit: Option<u64>,
     /// `desc` for the newest first, or `asc`.
-    #[param(default = "desc")]
+    /// Without it: `desc`.
+    #[param(inline, value_type = Option<OrderWord>)]
     order: Option<String>,
     /// How many to leave out at the start.
+    #[param(minimum = 0, maximum = 4_294_967_295_u64, value_type = Option<u64>)]
     offset: Option<u32>,
     /// Where to begin: a `next_cursor` of a search with the same filter and order.
     cursor: Option<String>,

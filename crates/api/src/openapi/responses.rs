@@ -51,17 +51,8 @@ problems! {
         &[UNAUTHENTICATED, INSUFFICIENT_SCOPE, UNAVAILABLE, INVALID],
         &[("409", "an event with this id and other content is stored"), ("429", "the limit is used up")],
     ];
-    /// Of storing a batch, where nothing could be made out of it. When its events were looked at, 422, 429 and 503
-    /// have a `BatchAnswer` as their body.
-    BatchProblems = [
-        &BODY,
-        &[UNAUTHENTICATED, INSUFFICIENT_SCOPE],
-        &[
-            ("422", "all events are rejected (then with a `BatchAnswer`), or the body has another shape"),
-            ("429", "the limit is used up; with a `BatchAnswer`"),
-            ("503", "the store did not answer (then with a `BatchAnswer`), or there is too much to do"),
-        ],
-    ];
+    /// Of storing a batch, where nothing could be made out of it.
+    BatchProblems = [&BODY, &[UNAUTHENTICATED, INSUFFICIENT_SCOPE]];
     /// Of reading events.
     ReadProblems = [&[UNAUTHENTICATED, INSUFFICIENT_SCOPE, INVALID, UNAVAILABLE, QUERY_TIMEOUT]];
     /// Of a search with a body.

@@ -6,11 +6,16 @@ use std::collections::BTreeMap;
 
 use utoipa::ToSchema;
 
+use super::words::{EventTypeWord, OrderWord, SeverityWord};
+
 /// An event to store. Unknown members are ignored.
 #[derive(ToSchema)]
 pub(crate) struct NewEvent {
     /// One of `api_call`, `user_action`, `system_event`, `error_event`, `custom_event`.
-    #[schema(example = "api_call")]
+    #[schema(
+        pattern = "^(api_call|user_action|system_event|error_event|custom_event)$",
+        example = "api_call"
+    )]
     event_type: String,
     /// Unique among the tenant's events; printable ASCII without spaces. Made by the server when absent.
     #[schema(min_length = 1, max_length = 255, example = "order-4711")]
@@ -20,7 +25,8 @@ pub(crate) struct NewEvent {
     #[schema(max_length = 2_000)]
     message: Option<String>,
     /// One of `info`, `warning`, `error`, `critical`.
-    #[schema(default = "info")]
+    /// Without it: `info`.
+    #[schema(inline, value_type = Option<SeverityWord>)]
     severity: Option<String>,
     source: NewEventSource,
     context: Option<NewEventContext>,
@@ -112,7 +118,9 @@ pub(crate) struct Batch {
 /// The parameters of a search as a JSON object; see `GET /api/v1/ingestion/events/search`.
 #[derive(ToSchema)]
 pub(crate) struct Search {
+    #[schema(inline, value_type = Option<EventTypeWord>)]
     event_type: Option<String>,
+    #[schema(inline, value_type = Option<SeverityWord>)]
     severity: Option<String>,
     service: Option<String>,
     endpoint: Option<String>,
@@ -129,10 +137,12 @@ pub(crate) struct Search {
     start_time: Option<String>,
     #[schema(format = DateTime)]
     end_time: Option<String>,
-    #[schema(default = "desc")]
+    /// Without it: `desc`.
+    #[schema(inline, value_type = Option<OrderWord>)]
     order: Option<String>,
     #[schema(minimum = 1, maximum = 1_000, default = 100)]
     limit: Option<u32>,
+    #[schema(minimum = 0, maximum = 4_294_967_295_u64, value_type = Option<u64>)]
     offset: Option<u32>,
     cursor: Option<String>,
 }

@@ -97,6 +97,18 @@ async fn a_store_that_is_away_makes_no_key_unknown() {
 }
 
 #[actix_web::test]
+async fn what_can_be_no_key_is_refused_without_the_store() {
+    let surface = Surface::new().await;
+    surface.store.close().await;
+    let last = if surface.key.ends_with('0') { "1" } else { "0" };
+    let mistyped = format!("{}{last}", &surface.key[..surface.key.len() - 1]);
+    for key in [&mistyped[..], "ps_live_short", ""] {
+        let request = TestRequest::with_uri(SEARCH).insert_header(("x-api-key", key));
+        assert_eq!(surface.send(request).await.problem(), (401, "unauthenticated".to_owned()), "{key}");
+    }
+}
+
+#[actix_web::test]
 async fn the_last_use_of_a_key_is_noted() {
     let surface = Surface::new().await;
     surface.get(SEARCH).await.ok();

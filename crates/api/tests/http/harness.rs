@@ -219,6 +219,7 @@ fn alerting(store: &Store, clock: &Arc<FakeClock>) -> Alerting {
         policy: OutboundPolicy::default(),
         keyring: Keyring::new(SealingKey::new("test", [7; 32]).expect("an id")),
         randomness: Arc::new(|| Ok([9; 32])),
+        max_rules: 1_000,
     }
 }
 

@@ -11,6 +11,9 @@ use crate::{Timestamp, event::names::names, tenant::TenantId};
 /// The most alerts one delivery tells of; of the others it tells the number.
 pub const MAX_ALERTS_PER_DELIVERY: usize = 50;
 
+/// The most owners that are told of a disabled channel.
+pub const MAX_OWNERS_TOLD: usize = 20;
+
 names! {
     /// Why something is sent.
     DeliveryReason {
@@ -24,6 +27,8 @@ names! {
         Resolved = "resolved",
         /// Another channel of the tenant was disabled by the service.
         ChannelDisabled = "channel_disabled",
+        /// The channel was disabled by the service. Goes to the tenant's owners by mail, and not to the channel.
+        OwnersTold = "owners_told",
         /// Somebody tries the channel.
         Test = "test",
     }

@@ -1,7 +1,8 @@
 //! What a worker reads to deliver, and what it records afterwards.
 
 use super::{
-    Attempt, Channel, ChannelId, Delivery, DeliveryId, DeliveryReason, DeliveryState, FailureStreak,
+    Attempt, Channel, ChannelId, ChannelKind, Delivery, DeliveryId, DeliveryReason, DeliveryState,
+    FailureStreak,
 };
 use crate::{
     Timestamp,
@@ -38,9 +39,16 @@ pub struct DueDelivery {
     pub sealed_secrets: Option<String>,
     /// How the channel has been failing; none when it worked last, or was changed or enabled since.
     pub streak: Option<FailureStreak>,
-    /// How many letters the tenant's attempts have sent in the 24 hours before; counted for channels of mail
-    /// only, and 0 for others.
+    /// How many letters the tenant's attempts have sent in the 24 hours before; counted where it is sent as
+    /// letters, and 0 elsewhere.
     pub letters_last_day: u64,
+}
+
+impl Delivery {
+    /// Whether it is sent as letters when its channel is of this kind: it is then, and when it goes to owners.
+    pub fn is_mail(&self, kind: ChannelKind) -> bool {
+        kind == ChannelKind::Email || self.reason == DeliveryReason::OwnersTold
+    }
 }
 
 /// How far a delivery is. All zero when it is made, and again when somebody has it sent again.
@@ -96,7 +104,7 @@ pub enum ChannelEffect {
     Disabled {
         /// See [`Channel::disabled_reason`].
         reason: String,
-        /// Who is told, through other channels. Stored as new deliveries, each with its job, due at its
+        /// Who is told, through other channels and by mail. Stored as new deliveries, each with its job, due at its
         /// `next_attempt_at`.
         told: Vec<Delivery>,
     },

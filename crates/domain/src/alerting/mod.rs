@@ -66,7 +66,7 @@ pub use condition::{ChangeMode, Comparison, Condition};
 pub use definition::{Definition, Rule};
 pub use delivery::{
     Attempt, AttemptOutcome, Delivery, DeliveryReason, DeliveryState, Facts, Firing, FiringStatus,
-    MAX_ALERTS_PER_DELIVERY,
+    MAX_ALERTS_PER_DELIVERY, MAX_OWNERS_TOLD,
 };
 pub use dispatch::{AttemptRecord, ChannelEffect, DELIVER, DueDelivery, Progress, Recorded};
 pub use evaluation::{Committed, EVALUATE_RULE, Evaluation, HeldBack, RuleState, Transition};

@@ -6,7 +6,13 @@ use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 use super::{SessionId, UserId};
-use crate::{Timestamp, api_key::KeyId, event::names, tenant::TenantId};
+use crate::{
+    Timestamp,
+    alerting::{ChannelId, RuleId, SilenceId},
+    api_key::KeyId,
+    event::names,
+    tenant::TenantId,
+};
 
 /// Who did something. Written as `user:<id>`, `key:<id>`, `operator` or `anonymous`.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -68,6 +74,12 @@ pub enum Target {
     Key(KeyId),
     /// A session.
     Session(SessionId),
+    /// An alert rule.
+    Rule(RuleId),
+    /// A channel.
+    Channel(ChannelId),
+    /// A silence.
+    Silence(SilenceId),
 }
 
 impl fmt::Display for Target {
@@ -77,6 +89,9 @@ impl fmt::Display for Target {
             Self::User(id) => write!(f, "user:{id}"),
             Self::Key(id) => write!(f, "key:{id}"),
             Self::Session(id) => write!(f, "session:{id}"),
+            Self::Rule(id) => write!(f, "rule:{id}"),
+            Self::Channel(id) => write!(f, "channel:{id}"),
+            Self::Silence(id) => write!(f, "silence:{id}"),
         }
     }
 }
@@ -112,6 +127,24 @@ names! {
         KeyRotated = "key.rotated",
         /// An API key was revoked.
         KeyRevoked = "key.revoked",
+        /// An alert rule was made.
+        RuleCreated = "rule.created",
+        /// An alert rule has another definition.
+        RuleUpdated = "rule.updated",
+        /// An alert rule was deleted.
+        RuleDeleted = "rule.deleted",
+        /// There is somebody more to tell.
+        ChannelCreated = "channel.created",
+        /// Who is told, or how, was changed by somebody.
+        ChannelUpdated = "channel.updated",
+        /// A channel signs with a new secret.
+        ChannelSecretRotated = "channel.secret_rotated",
+        /// There is somebody less to tell.
+        ChannelDeleted = "channel.deleted",
+        /// A time in which nobody is told was decided.
+        SilenceCreated = "silence.created",
+        /// A silence was ended before its time.
+        SilenceEnded = "silence.ended",
     }
 }
 

@@ -13,7 +13,8 @@ pub struct TenantProfile {
     pub subscription_tier: String,
     /// A name of the IANA time zone database, 1–64 characters; for people's screens only.
     pub timezone: String,
-    /// How many days events are kept, 1–36,500; for ever when `None`.
+    /// How many days events are kept after they were taken in, 1–36,500; for ever when `None`. The audit log and the
+    /// history of alerts are kept for ever either way.
     pub retention_days: Option<u32>,
 }
 

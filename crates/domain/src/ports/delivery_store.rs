@@ -6,6 +6,7 @@ use super::StoreError;
 use crate::{
     Timestamp,
     alerting::{AttemptRecord, Channel, DueDelivery, Recorded},
+    identity::Email,
     job::LeasedJob,
     tenant::TenantId,
 };
@@ -29,6 +30,13 @@ pub trait DeliveryStore: Send + Sync {
     /// # Errors
     /// As for [`DeliveryStore::due`].
     async fn enabled_channels(&self, tenant_id: TenantId) -> Result<Vec<Channel>, StoreError>;
+
+    /// Lists the addresses of the tenant's owners who may log in, the oldest users first; at most
+    /// [`MAX_OWNERS_TOLD`](crate::alerting::MAX_OWNERS_TOLD).
+    ///
+    /// # Errors
+    /// As for [`DeliveryStore::due`].
+    async fn owners(&self, tenant_id: TenantId) -> Result<Vec<Email>, StoreError>;
 
     /// Keeps what came of an attempt, all in one transaction: the attempt, where the delivery stands, what it
     /// says about the channel, and the settlement of the job. Only while the lease holds at `now`.

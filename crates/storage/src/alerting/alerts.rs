@@ -35,6 +35,7 @@ impl Store {
     /// # Errors
     /// When the store does not answer, or a row can't be read.
     pub async fn alerts(&self, tenant_id: TenantId, query: &AlertQuery) -> Result<Listed<Alert>, StoreError> {
+        let lists = &self.connections.lists.of(tenant_id);
         let statuses: Vec<_> = query.statuses.iter().map(|status| status.as_str()).collect();
         let severities: Vec<_> = query.severities.iter().map(|severity| severity.as_str()).collect();
         let find = Entity::find().filter(
@@ -46,13 +47,13 @@ impl Store {
         );
         let (total, rows) = self
             .query(async {
-                let total = find.clone().count(&self.connections.queries).await?;
+                let total = find.clone().count(lists).await?;
                 let rows = find
                     .order_by_desc(Column::StartedAt)
                     .order_by_desc(Column::Id)
                     .limit(u64::from(query.limit))
                     .offset(query.offset)
-                    .all(&self.connections.queries)
+                    .all(lists)
                     .await?;
                 Ok((total, rows))
             })
@@ -65,7 +66,8 @@ impl Store {
     /// # Errors
     /// When the store does not answer, or the row can't be read.
     pub async fn alert(&self, tenant_id: TenantId, id: AlertId) -> Result<Option<Alert>, StoreError> {
-        let find = Entity::find().filter(is(tenant_id, id)).one(&self.connections.lookups);
+        let lookups = &self.connections.lookups.of(tenant_id);
+        let find = Entity::find().filter(is(tenant_id, id)).one(lookups);
         Ok(self.read(find).await?.map(alert).transpose()?)
     }
 
@@ -80,7 +82,7 @@ impl Store {
         let alert = &acted.alert;
         let is_done = self
             .change(async {
-                let transaction = self.begin().await?;
+                let transaction = self.begin(alert.tenant_id).await?;
                 let revision = acted.rule_revision;
                 if !rules::advance(&transaction, alert.tenant_id, alert.rule_id, revision).await? {
                     return Ok(false);
@@ -112,9 +114,10 @@ impl Store {
     /// # Errors
     /// When the store does not answer.
     pub async fn alert_stats(&self, tenant_id: TenantId) -> Result<AlertStats, StoreError> {
+        let lists = &self.connections.lists.of(tenant_id);
         let statement = self.sql(STATS, [tenant_id.0.into()]);
         self.query(async {
-            let Some(found) = self.connections.queries.query_one_raw(statement).await? else {
+            let Some(found) = lists.query_one_raw(statement).await? else {
                 return Ok(AlertStats::default());
             };
             let count = |name: &str| found.try_get("", name).map(row::count);

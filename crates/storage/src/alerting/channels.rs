@@ -3,13 +3,14 @@
 use pulsestream_domain::{
     Timestamp,
     alerting::{Channel, ChannelChange, ChannelCreated, ChannelId, ChannelKind, Destination},
+    identity::{AuditAction, Origin, Target},
     ports::StoreError,
     tenant::TenantId,
 };
 use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait as _, Condition, ConnectionTrait, DbErr, EntityTrait as _, PaginatorTrait as _,
-    QueryFilter as _, QueryOrder as _, SqlErr,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, SqlErr,
     sea_query::Expr,
 };
 use serde::Deserialize;
@@ -26,8 +27,12 @@ use crate::{
         deliveries,
     },
     error::UnreadableRow,
+    identity::audit::{self, Line, note},
     row,
 };
+
+/// What deliveries change, and what changes with everything.
+const NOT_DECIDED: [&str; 4] = ["failing_since", "last_failed_at", "failures", "updated_at"];
 
 impl Store {
     /// Keeps a new channel with its sealed secrets, if it has any. A tenant has at most `limit` channels.
@@ -39,6 +44,7 @@ impl Store {
         channel: &Channel,
         sealed: Option<&str>,
         limit: u32,
+        origin: &Origin,
     ) -> Result<ChannelCreated, StoreError> {
         let row = ActiveModel {
             tenant_id: Set(channel.tenant_id.0),
@@ -48,15 +54,18 @@ impl Store {
             ..described(channel)
         };
         self.change(async {
-            let transaction = self.begin().await?;
+            let transaction = self.begin(channel.tenant_id).await?;
             lock_tenant(&transaction, channel.tenant_id).await?;
             let mine = Entity::find().filter(Column::TenantId.eq(channel.tenant_id.0));
             if mine.count(&transaction).await? >= u64::from(limit) {
                 return Ok(ChannelCreated::QuotaExceeded);
             }
-            if unless_name_taken(Entity::insert(row).exec_without_returning(&transaction).await)?.is_none() {
+            let insert = Entity::insert(row.clone()).exec_without_returning(&transaction).await;
+            if unless_name_taken(insert)?.is_none() {
                 return Ok(ChannelCreated::NameTaken);
             }
+            let made = line(AuditAction::ChannelCreated, None, Some(&Model::try_from(row)?));
+            note(&transaction, channel.tenant_id, origin, made).await?;
             transaction.commit().await?;
             Ok(ChannelCreated::Created)
         })
@@ -68,7 +77,8 @@ impl Store {
     /// # Errors
     /// When the store does not answer, or a row can't be read.
     pub async fn channels(&self, tenant_id: TenantId) -> Result<Vec<Channel>, StoreError> {
-        let mut channels = self.read(of_tenant(&self.connections.lookups, tenant_id)).await?;
+        let lookups = &self.connections.lookups.of(tenant_id);
+        let mut channels = self.read(of_tenant(lookups, tenant_id)).await?;
         channels.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(channels)
     }
@@ -78,7 +88,8 @@ impl Store {
     /// # Errors
     /// When the store does not answer, or the row can't be read.
     pub async fn channel(&self, tenant_id: TenantId, id: ChannelId) -> Result<Option<Channel>, StoreError> {
-        let find = Entity::find().filter(is(tenant_id, id)).one(&self.connections.lookups);
+        let lookups = &self.connections.lookups.of(tenant_id);
+        let find = Entity::find().filter(is(tenant_id, id)).one(lookups);
         Ok(self.read(find).await?.map(channel).transpose()?)
     }
 
@@ -91,7 +102,8 @@ impl Store {
         tenant_id: TenantId,
         id: ChannelId,
     ) -> Result<Option<String>, StoreError> {
-        let find = Entity::find().filter(is(tenant_id, id)).one(&self.connections.lookups);
+        let lookups = &self.connections.lookups.of(tenant_id);
+        let find = Entity::find().filter(is(tenant_id, id)).one(lookups);
         Ok(self.read(find).await?.and_then(|row| row.sealed_secrets))
     }
 
@@ -104,17 +116,48 @@ impl Store {
         &self,
         channel: &Channel,
         sealed: Option<&str>,
+        origin: &Origin,
     ) -> Result<ChannelChange, StoreError> {
+        self.replace_channel(channel, sealed, AuditAction::ChannelUpdated, origin).await
+    }
+
+    /// As [`change_channel`](Self::change_channel), when all that is new is the secret that a channel signs with.
+    ///
+    /// # Errors
+    /// Doing it again is harmless.
+    pub async fn rotate_channel_secret(
+        &self,
+        channel: &Channel,
+        sealed: &str,
+        origin: &Origin,
+    ) -> Result<ChannelChange, StoreError> {
+        self.replace_channel(channel, Some(sealed), AuditAction::ChannelSecretRotated, origin).await
+    }
+
+    async fn replace_channel(
+        &self,
+        channel: &Channel,
+        sealed: Option<&str>,
+        action: AuditAction,
+        origin: &Origin,
+    ) -> Result<ChannelChange, StoreError> {
+        let (tenant_id, id) = (channel.tenant_id, channel.id);
         let sealed_secrets = sealed.map_or(NotSet, |sealed| Set(Some(sealed.to_owned())));
         let update = Entity::update_many()
             .set(ActiveModel { sealed_secrets, ..described(channel) })
-            .filter(is(channel.tenant_id, channel.id));
+            .filter(is(tenant_id, id));
         self.change(async {
-            Ok(match unless_name_taken(update.exec(&self.connections.changes).await)? {
-                None => ChannelChange::NameTaken,
-                Some(updated) if updated.rows_affected == 0 => ChannelChange::Gone,
-                Some(_) => ChannelChange::Changed,
-            })
+            let transaction = self.begin(tenant_id).await?;
+            let Some(before) = lock(&transaction, tenant_id, id).await? else {
+                return Ok(ChannelChange::Gone);
+            };
+            if unless_name_taken(update.exec(&transaction).await)?.is_none() {
+                return Ok(ChannelChange::NameTaken);
+            }
+            let after = Entity::find().filter(is(tenant_id, id)).one(&transaction).await?;
+            note(&transaction, tenant_id, origin, line(action, Some(&before), after.as_ref())).await?;
+            transaction.commit().await?;
+            Ok(ChannelChange::Changed)
         })
         .await
     }
@@ -124,9 +167,17 @@ impl Store {
     ///
     /// # Errors
     /// Doing it again is harmless.
-    pub async fn delete_channel(&self, tenant_id: TenantId, id: ChannelId) -> Result<bool, StoreError> {
+    pub async fn delete_channel(
+        &self,
+        tenant_id: TenantId,
+        id: ChannelId,
+        origin: &Origin,
+    ) -> Result<bool, StoreError> {
         self.change(async {
-            let transaction = self.begin().await?;
+            let transaction = self.begin(tenant_id).await?;
+            let Some(found) = lock(&transaction, tenant_id, id).await? else { return Ok(false) };
+            let gone = line(AuditAction::ChannelDeleted, Some(&found), None);
+            note(&transaction, tenant_id, origin, gone).await?;
             // Their jobs find nothing to do.
             deliveries::Entity::update_many()
                 .col_expr(deliveries::Column::State, Expr::value("failed"))
@@ -136,9 +187,9 @@ impl Store {
                 .filter(deliveries::Column::State.eq("pending"))
                 .exec(&transaction)
                 .await?;
-            let deleted = Entity::delete_many().filter(is(tenant_id, id)).exec(&transaction).await?;
+            Entity::delete_many().filter(is(tenant_id, id)).exec(&transaction).await?;
             transaction.commit().await?;
-            Ok(deleted.rows_affected > 0)
+            Ok(true)
         })
         .await
     }
@@ -152,6 +203,19 @@ pub(super) async fn of_tenant(db: &impl ConnectionTrait, tenant_id: TenantId) ->
 
 pub(super) fn is(tenant_id: TenantId, id: ChannelId) -> Condition {
     Condition::all().add(Column::TenantId.eq(tenant_id.0)).add(Column::Id.eq(id.0))
+}
+
+/// Takes the channel's row.
+async fn lock(db: &impl ConnectionTrait, tenant_id: TenantId, id: ChannelId) -> Result<Option<Model>, DbErr> {
+    Entity::find().filter(is(tenant_id, id)).lock_exclusive().one(db).await
+}
+
+/// What is noted of a channel; nothing when it is as before.
+fn line(action: AuditAction, before: Option<&Model>, after: Option<&Model>) -> Option<Line> {
+    let row = after.or(before)?;
+    let hash = |row: &Model| audit::hash(row, &NOT_DECIDED);
+    let (before, after) = (before.map(hash), after.map(hash));
+    (before != after).then_some(Line { action, target: Target::Channel(ChannelId(row.id)), before, after })
 }
 
 /// `None` when the name is taken.

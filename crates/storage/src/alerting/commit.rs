@@ -34,7 +34,7 @@ impl Store {
     ) -> Result<Committed, StoreError> {
         let committed = self
             .change(async {
-                let transaction = self.begin().await?;
+                let transaction = self.begin(evaluation.tenant_id).await?;
                 // A transaction that is dropped is rolled back.
                 let is_current = advance(&transaction, evaluation).await?;
                 if let Some(settlement) = &evaluation.settlement {
@@ -49,7 +49,11 @@ impl Store {
                 let transition = &evaluation.transition;
                 timeline::add(&transaction, evaluation.tenant_id, &transition.timeline).await?;
                 outgoing::add(&transaction, &transition.deliveries).await?;
+                #[cfg(feature = "sabotage")]
+                pulsestream_sabotage::step("evaluation_before_commit");
                 transaction.commit().await?;
+                #[cfg(feature = "sabotage")]
+                pulsestream_sabotage::step("evaluation_after_commit");
                 Ok(Committed::Committed)
             })
             .await?;

@@ -58,7 +58,7 @@ impl Store {
                 .add_option(query.state.map(|state| Column::State.eq(state.as_str())))
                 .add_option(query.since.map(|since| Column::CreatedAt.gte(since.as_micros()))),
         );
-        let queries = &self.connections.queries;
+        let queries = &self.connections.lists.of(tenant_id);
         let (total, rows) = self
             .query(async {
                 let total = find.clone().count(queries).await?;
@@ -86,7 +86,7 @@ impl Store {
         id: DeliveryId,
     ) -> Result<Option<(Delivery, Vec<Attempt>)>, StoreError> {
         use delivery_attempts::{Column as Of, Entity as Attempts};
-        let lookups = &self.connections.lookups;
+        let lookups = &self.connections.lookups.of(tenant_id);
         let Some(found) = self.read(Entity::find().filter(is(tenant_id, id)).one(lookups)).await? else {
             return Ok(None);
         };
@@ -111,7 +111,7 @@ impl Store {
         now: Timestamp,
         ids: &dyn IdSource,
     ) -> Result<bool, StoreError> {
-        self.start_again(is(tenant_id, id), now, ids).await.map(|started| started > 0)
+        self.start_again(tenant_id, is(tenant_id, id), now, ids).await.map(|started| started > 0)
     }
 
     /// Has all deliveries to a channel sent again that were decided at `since` or later and were given up.
@@ -132,18 +132,19 @@ impl Store {
             .add(Column::ChannelId.eq(channel_id.0))
             .add(Column::State.eq(DeliveryState::Failed.as_str()))
             .add(Column::CreatedAt.gte(since.as_micros()));
-        self.start_again(given_up, now, ids).await
+        self.start_again(tenant_id, given_up, now, ids).await
     }
 
     async fn start_again(
         &self,
+        tenant_id: TenantId,
         which: Condition,
         now: Timestamp,
         ids: &dyn IdSource,
     ) -> Result<u64, StoreError> {
         let started = self
             .change(async {
-                let transaction = self.begin().await?;
+                let transaction = self.begin(tenant_id).await?;
                 let found = Entity::find().filter(which).order_by_asc(Column::Id).lock_exclusive();
                 let found = found.all(&transaction).await?;
                 let found: Vec<Delivery> = found.iter().map(delivery).collect::<Result<_, _>>()?;

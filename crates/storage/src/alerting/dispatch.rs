@@ -2,9 +2,7 @@
 
 use pulsestream_domain::{
     Timestamp,
-    alerting::{
-        Attempt, AttemptRecord, ChannelEffect, ChannelId, ChannelKind, DueDelivery, FailureStreak, Recorded,
-    },
+    alerting::{Attempt, AttemptRecord, ChannelEffect, ChannelId, DueDelivery, FailureStreak, Recorded},
     job::{LeaseCheck, LeasedJob},
     ports::StoreError,
     tenant::TenantId,
@@ -31,7 +29,7 @@ use crate::{
 /// `letters > 0` stands as it does in the index.
 const LETTERS: &str = "
 SELECT CAST(coalesce(sum(letters), 0) AS bigint) FROM delivery_attempts
-WHERE tenant_id = $1 AND started_at > $2 AND letters > 0";
+WHERE tenant_id = $1 AND started_at >= $2 AND letters > 0";
 
 const DAY_SECS: i64 = 86_400;
 
@@ -45,7 +43,7 @@ impl Store {
         let tenant_id = job.lease.tenant_id;
         let Some(id) = job.unique_key.as_deref().and_then(row::parsed) else { return Ok(None) };
         self.read(async {
-            let snapshot = self.snapshot().await?;
+            let snapshot = self.snapshot(tenant_id).await?;
             let pending = Deliveries::find()
                 .filter(deliveries::is(tenant_id, id))
                 .filter(DeliveryColumn::State.eq("pending"));
@@ -56,13 +54,15 @@ impl Store {
             let streak = streak(&to);
             let sealed_secrets = to.sealed_secrets.clone();
             let channel = channels::channel(to)?;
-            let letters_last_day = match channel.destination.kind() {
-                ChannelKind::Email => letters_since(&snapshot, tenant_id, now.plus_secs(-DAY_SECS)).await?,
-                _ => 0,
+            let delivery = deliveries::delivery(&found)?;
+            let letters_last_day = if delivery.is_mail(channel.destination.kind()) {
+                letters_since(&snapshot, tenant_id, now.plus_secs(-DAY_SECS)).await?
+            } else {
+                0
             };
             snapshot.commit().await?;
             Ok(Some(DueDelivery {
-                delivery: deliveries::delivery(&found)?,
+                delivery,
                 progress: deliveries::progress(&found)?,
                 channel,
                 sealed_secrets,
@@ -81,7 +81,7 @@ impl Store {
     ) -> Result<Recorded, StoreError> {
         let recorded = self
             .change(async {
-                let transaction = self.begin().await?;
+                let transaction = self.begin(record.lease.tenant_id).await?;
                 let is_there = update_delivery(&transaction, record).await?;
                 let settlement = [(record.lease, record.settlement.clone())];
                 if jobs::settle_in(&transaction, &settlement, now).await? == [LeaseCheck::Lost] {
@@ -92,7 +92,11 @@ impl Store {
                     delivery_attempts::Entity::insert(row).exec_without_returning(&transaction).await?;
                 }
                 affect_channel(&transaction, record, now).await?;
+                #[cfg(feature = "sabotage")]
+                pulsestream_sabotage::step("attempt_before_commit");
                 transaction.commit().await?;
+                #[cfg(feature = "sabotage")]
+                pulsestream_sabotage::step("attempt_after_commit");
                 Ok(Recorded::Recorded)
             })
             .await?;

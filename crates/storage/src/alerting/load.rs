@@ -1,6 +1,6 @@
-//! Reading what decides about an evaluation.
+//! Reading what decides about evaluations, for many rules of a tenant at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use pulsestream_domain::{
     Timestamp,
@@ -8,57 +8,87 @@ use pulsestream_domain::{
     ports::StoreError,
     tenant::TenantId,
 };
-use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, Statement, sea_query::Expr,
-};
+use sea_orm::{ConnectionTrait, DbErr, EntityTrait as _, QueryResult, Statement, Value};
+use serde_json::json;
 
-use super::{channels, rows, rules, silences};
+use super::{
+    channels,
+    gather::{Evaluations, Gathering, Question},
+    rows, silences,
+};
 use crate::{
     Store,
-    entity::{
-        alerts::{Column, Entity},
-        rules::Entity as Rules,
-    },
+    entity::{alerts::Entity as Alerts, rules::Entity as Rules},
     error::UnreadableRow,
+    lists::{self, Column, hex},
 };
-
-/// Each alert of the last hour counts; of those before, a group's latest does.
-const TRIGGERED: &str = "
-SELECT fingerprint, triggered_at FROM alerts
-WHERE tenant_id = $1 AND rule_id = $2 AND triggered_at > $3
-UNION ALL
-SELECT fingerprint, max(triggered_at) FROM alerts
-WHERE tenant_id = $1 AND rule_id = $2 AND triggered_at > $4 AND triggered_at <= $3
-GROUP BY fingerprint";
 
 const HOUR_SECS: i64 = 3_600;
 
+const ASKED: [(&str, Column); 4] = [
+    ("number", Column::Integer),
+    ("of_rule", Column::Uuid),
+    ("of_hour", Column::Integer),
+    ("of_cooldown", Column::Integer),
+];
+
+/// What decides about an evaluation of this rule for this instant?
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StateQuestion {
+    pub(super) rule_id: RuleId,
+    pub(super) at: Timestamp,
+}
+
+impl Question for StateQuestion {
+    type Answer = Option<RuleState>;
+
+    fn gathering(evaluations: &Evaluations) -> &Gathering<Self> {
+        &evaluations.states
+    }
+
+    async fn answer(
+        store: &Store,
+        tenant_id: TenantId,
+        questions: &[Self],
+    ) -> Result<Vec<Self::Answer>, StoreError> {
+        store.rule_states(tenant_id, questions).await
+    }
+}
+
+/// When a rule raised an alert of a group.
+type Triggered = (Fingerprint, Timestamp);
+
 impl Store {
     /// See [`AlertStore::load`](pulsestream_domain::ports::AlertStore::load).
-    pub(super) async fn rule_state(
+    async fn rule_states(
         &self,
         tenant_id: TenantId,
-        rule_id: RuleId,
-        at: Timestamp,
-    ) -> Result<Option<RuleState>, StoreError> {
+        questions: &[StateQuestion],
+    ) -> Result<Vec<Option<RuleState>>, StoreError> {
+        let first = questions.iter().map(|question| question.at).min().unwrap_or_default();
         self.read(async {
-            let snapshot = self.snapshot().await?;
-            let found = Rules::find().filter(rules::is(tenant_id, rule_id)).one(&snapshot).await?;
-            let Some(rule) = found.map(rows::rule).transpose()? else { return Ok(None) };
-            let open = open(&snapshot, &rule).await?;
-            let triggered = triggered(&snapshot, &rule, at).await?;
+            let snapshot = self.snapshot(tenant_id).await?;
+            let rules = rules(&snapshot, tenant_id, questions).await?;
+            let open = open(&snapshot, tenant_id, questions).await?;
+            let triggered = triggered(&snapshot, tenant_id, questions, &rules).await?;
             let channels = channels::of_tenant(&snapshot, tenant_id).await?;
-            let silences = silences::not_ended(&snapshot, tenant_id, at).await?;
+            let silences = silences::not_ended(&snapshot, tenant_id, first).await?;
             snapshot.commit().await?;
-            let cooled = cooled(&rule, at);
-            let mut last_triggered: BTreeMap<Fingerprint, Timestamp> = BTreeMap::new();
-            for (fingerprint, triggered_at) in triggered.iter().filter(|(_, at)| *at > cooled) {
-                let last = last_triggered.entry(*fingerprint).or_insert(*triggered_at);
-                *last = (*last).max(*triggered_at);
-            }
-            let triggered = triggered.into_iter().map(|(_, triggered_at)| triggered_at);
-            let triggered_last_hour = triggered.filter(|one| *one > at.plus_secs(-HOUR_SECS)).collect();
-            Ok(Some(RuleState { rule, open, triggered_last_hour, last_triggered, channels, silences }))
+            let state = |(number, StateQuestion { rule_id, at }): (usize, &StateQuestion)| {
+                let rule = rules.get(rule_id)?.clone();
+                let triggered = &triggered[number];
+                let hour = at.plus_secs(-HOUR_SECS);
+                let triggered_last_hour = triggered.iter().map(|(_, at)| *at).filter(|at| *at > hour);
+                Some(RuleState {
+                    open: open.get(rule_id).cloned().unwrap_or_default(),
+                    triggered_last_hour: triggered_last_hour.collect(),
+                    last_triggered: last_triggered(triggered, cooled(&rule, *at)),
+                    channels: channels.clone(),
+                    silences: silences.iter().filter(|silence| silence.ends_at > *at).cloned().collect(),
+                    rule,
+                })
+            };
+            Ok(questions.iter().enumerate().map(state).collect())
         })
         .await
     }
@@ -69,32 +99,105 @@ fn cooled(rule: &Rule, at: Timestamp) -> Timestamp {
     at.plus_secs(-60 * i64::from(rule.definition.cooldown_minutes))
 }
 
-async fn open(db: &impl ConnectionTrait, rule: &Rule) -> Result<Vec<Alert>, DbErr> {
-    let rows = Entity::find()
-        .filter(Column::TenantId.eq(rule.tenant_id.0))
-        .filter(Column::RuleId.eq(rule.id.0))
-        // Literal, as in the index.
-        .filter(Expr::cust("status <> 'resolved'"))
-        .all(db)
-        .await?;
-    Ok(rows.into_iter().map(rows::alert).collect::<Result<_, _>>()?)
+fn last_triggered(triggered: &[Triggered], cooled: Timestamp) -> BTreeMap<Fingerprint, Timestamp> {
+    let mut last_triggered: BTreeMap<Fingerprint, Timestamp> = BTreeMap::new();
+    for (fingerprint, at) in triggered.iter().filter(|(_, at)| *at > cooled) {
+        let last = last_triggered.entry(*fingerprint).or_insert(*at);
+        *last = (*last).max(*at);
+    }
+    last_triggered
 }
 
+async fn rules(
+    db: &impl ConnectionTrait,
+    tenant_id: TenantId,
+    questions: &[StateQuestion],
+) -> Result<HashMap<RuleId, Rule>, DbErr> {
+    let statement = about(db, tenant_id, each(questions), |rules| {
+        format!(
+            "SELECT rules.* FROM {rules} JOIN rules ON rules.tenant_id = $3 AND rules.id = listed.of_rule"
+        )
+    });
+    let found = Rules::find().from_raw_sql(statement).all(db).await?;
+    let rule = |row| rows::rule(row).map(|rule| (rule.id, rule)).map_err(DbErr::from);
+    found.into_iter().map(rule).collect()
+}
+
+async fn open(
+    db: &impl ConnectionTrait,
+    tenant_id: TenantId,
+    questions: &[StateQuestion],
+) -> Result<HashMap<RuleId, Vec<Alert>>, DbErr> {
+    // The last condition literally, as in the index.
+    let statement = about(db, tenant_id, each(questions), |rules| {
+        format!(
+            "SELECT alerts.* FROM {rules} JOIN alerts
+             ON alerts.tenant_id = $3 AND alerts.rule_id = listed.of_rule AND status <> 'resolved'"
+        )
+    });
+    let mut open: HashMap<RuleId, Vec<Alert>> = HashMap::new();
+    for row in Alerts::find().from_raw_sql(statement).all(db).await? {
+        let alert = rows::alert(row)?;
+        open.entry(alert.rule_id).or_default().push(alert);
+    }
+    Ok(open)
+}
+
+/// By question. Each alert of the last hour counts; of those before, a group's latest does.
 async fn triggered(
     db: &impl ConnectionTrait,
-    rule: &Rule,
-    at: Timestamp,
-) -> Result<Vec<(Fingerprint, Timestamp)>, DbErr> {
-    let hour = at.plus_secs(-HOUR_SECS).as_micros();
-    let values =
-        [rule.tenant_id.0.into(), rule.id.0.into(), hour.into(), cooled(rule, at).as_micros().into()];
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), TRIGGERED, values);
-    let unreadable = rows::unreadable("alerts", rule.tenant_id.0, rule.id.0);
-    let mut triggered = Vec::new();
+    tenant_id: TenantId,
+    questions: &[StateQuestion],
+    rules: &HashMap<RuleId, Rule>,
+) -> Result<Vec<Vec<Triggered>>, DbErr> {
+    let asked = questions.iter().enumerate().filter_map(|(number, StateQuestion { rule_id, at })| {
+        Some(json!({
+            "number": number,
+            "of_rule": hex(rule_id.0),
+            "of_hour": at.plus_secs(-HOUR_SECS).as_micros(),
+            "of_cooldown": cooled(rules.get(rule_id)?, *at).as_micros(),
+        }))
+    });
+    let statement = about(db, tenant_id, asked, |rules| {
+        format!(
+            "SELECT number, fingerprint, triggered_at FROM {rules} JOIN alerts
+             ON tenant_id = $3 AND rule_id = of_rule AND triggered_at > of_hour
+             UNION ALL
+             SELECT number, fingerprint, max(triggered_at) FROM {rules} JOIN alerts
+             ON tenant_id = $3 AND rule_id = of_rule AND triggered_at > of_cooldown AND triggered_at <= of_hour
+             GROUP BY number, fingerprint"
+        )
+    });
+    let mut triggered = vec![Vec::new(); questions.len()];
     for row in db.query_all_raw(statement).await? {
-        let fingerprint: Result<[u8; 16], UnreadableRow> =
-            row.try_get_by_index::<Vec<u8>>(0)?.try_into().map_err(|_| unreadable("fingerprint"));
-        triggered.push((Fingerprint(fingerprint?), Timestamp::from_micros(row.try_get_by_index(1)?)));
+        let number = row.try_get_by_index::<i64>(0)? as usize;
+        let at = Timestamp::from_micros(row.try_get_by_index(2)?);
+        triggered[number].push((fingerprint(&row, tenant_id, questions[number].rule_id)?, at));
     }
     Ok(triggered)
+}
+
+fn fingerprint(row: &QueryResult, tenant_id: TenantId, rule_id: RuleId) -> Result<Fingerprint, DbErr> {
+    let unreadable = rows::unreadable("alerts", tenant_id.0, rule_id.0);
+    let bytes: Result<[u8; 16], UnreadableRow> =
+        row.try_get_by_index::<Vec<u8>>(1)?.try_into().map_err(|_| unreadable("fingerprint"));
+    Ok(Fingerprint(bytes?))
+}
+
+/// Each rule once, whoever asks for it.
+fn each(questions: &[StateQuestion]) -> impl Iterator<Item = serde_json::Value> {
+    let rules: BTreeSet<RuleId> = questions.iter().map(|question| question.rule_id).collect();
+    rules.into_iter().map(|rule_id| json!({"of_rule": hex(rule_id.0)}))
+}
+
+/// A statement on a list of rules and, as `$3`, their tenant.
+fn about(
+    db: &impl ConnectionTrait,
+    tenant_id: TenantId,
+    rules: impl Iterator<Item = serde_json::Value>,
+    text: impl Fn(&str) -> String,
+) -> Statement {
+    let backend = db.get_database_backend();
+    let values = lists::values(rules.collect()).into_iter().chain([Value::from(tenant_id.0)]);
+    Statement::from_sql_and_values(backend, text(&lists::rows(backend, &ASKED)), values)
 }

@@ -7,8 +7,10 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | `gather` | what many evaluations ask at once, answered together |
 //! | `load`, `commit` | what an evaluation reads, and what it changes |
 //! | `groups`, `observe`, `examples`, `series` | looking at windows of events |
+//! | `share`, `glance` | reading events once for the windows of many rules |
 //! | `rules`, `ending` | rules, and what becomes of their alerts when they end |
 //! | `alerts`, `timeline` | alerts as people see and change them, and their history |
 //! | `channels`, `silences` | who is told, and when nobody is |
@@ -21,6 +23,8 @@ mod deliveries;
 mod dispatch;
 mod ending;
 mod examples;
+mod gather;
+mod glance;
 mod groups;
 mod load;
 mod observe;
@@ -28,6 +32,7 @@ mod outgoing;
 mod rows;
 mod rules;
 mod series;
+mod share;
 mod silences;
 mod timeline;
 
@@ -38,11 +43,15 @@ use pulsestream_domain::{
         AttemptRecord, Channel, Committed, DueDelivery, Evaluation, Example, ExampleQuery, ObservationQuery,
         Observed, Portion, Recorded, RuleId, RuleState, SeriesQuery,
     },
+    identity::Email,
     job::LeasedJob,
     ports::{AlertStore, DeliveryStore, StoreError},
     tenant::TenantId,
 };
 
+pub(crate) use gather::Evaluations;
+
+use self::load::StateQuestion;
 use crate::Store;
 
 /// At most so many rows go into one statement: SQLite binds 32,766 values, and no row here has more than 30.
@@ -56,7 +65,10 @@ impl AlertStore for Store {
         rule_id: RuleId,
         at: Timestamp,
     ) -> Result<Option<RuleState>, StoreError> {
-        self.rule_state(tenant_id, rule_id, at).await
+        let state = self.ask_together(tenant_id, StateQuestion { rule_id, at }).await;
+        #[cfg(feature = "sabotage")]
+        pulsestream_sabotage::step("rule_loaded");
+        state
     }
 
     async fn active_rules(&self, tenant_id: TenantId) -> Result<Vec<RuleId>, StoreError> {
@@ -64,10 +76,14 @@ impl AlertStore for Store {
     }
 
     async fn observe(&self, tenant_id: TenantId, query: &ObservationQuery) -> Result<Observed, StoreError> {
-        self.observe_window(tenant_id, query).await
+        let observed = self.ask_together(tenant_id, query.clone()).await;
+        #[cfg(feature = "sabotage")]
+        pulsestream_sabotage::step("window_observed");
+        observed
     }
 
     async fn examples(&self, tenant_id: TenantId, query: &ExampleQuery) -> Result<Vec<Example>, StoreError> {
+        let _turn = self.evaluations.turn().await;
         self.examples_of_group(tenant_id, query).await
     }
 
@@ -76,6 +92,7 @@ impl AlertStore for Store {
     }
 
     async fn commit(&self, evaluation: &Evaluation, now: Timestamp) -> Result<Committed, StoreError> {
+        let _turn = self.evaluations.turn().await;
         self.commit_evaluation(evaluation, now).await
     }
 }
@@ -83,7 +100,10 @@ impl AlertStore for Store {
 #[async_trait]
 impl DeliveryStore for Store {
     async fn due(&self, job: &LeasedJob, now: Timestamp) -> Result<Option<DueDelivery>, StoreError> {
-        self.due_delivery(job, now).await
+        let due = self.due_delivery(job, now).await;
+        #[cfg(feature = "sabotage")]
+        pulsestream_sabotage::step("delivery_loaded");
+        due
     }
 
     async fn enabled_channels(&self, tenant_id: TenantId) -> Result<Vec<Channel>, StoreError> {
@@ -93,7 +113,13 @@ impl DeliveryStore for Store {
         Ok(channels)
     }
 
+    async fn owners(&self, tenant_id: TenantId) -> Result<Vec<Email>, StoreError> {
+        self.owners_to_tell(tenant_id).await
+    }
+
     async fn record(&self, record: &AttemptRecord, now: Timestamp) -> Result<Recorded, StoreError> {
+        #[cfg(feature = "sabotage")]
+        pulsestream_sabotage::step("attempt_made");
         self.record_attempt(record, now).await
     }
 }

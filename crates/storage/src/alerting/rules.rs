@@ -1,8 +1,8 @@
 //! Rules, as people make, change and delete them.
 
 use pulsestream_domain::{
-    Timestamp,
     alerting::{EVALUATE_RULE, Listed, Rule, RuleChange, RuleCreated, RuleId, RuleQuery},
+    identity::{AuditAction, Origin, Target},
     job::NewJob,
     ports::{IdSource, StoreError},
     tenant::TenantId,
@@ -19,11 +19,15 @@ use super::{
 use crate::{
     Store,
     entity::{
-        rules::{Column, Entity},
+        rules::{Column, Entity, Model},
         tenants,
     },
+    identity::audit::{self, Line, note},
     jobs,
 };
+
+/// What evaluations change, and what changes with everything.
+const NOT_DECIDED: [&str; 4] = ["revision", "updated_at", "last_triggered_at", "total_triggers"];
 
 impl Store {
     /// Keeps a new rule and, when it is active, the job of its evaluation. A tenant has at most `limit` rules.
@@ -35,16 +39,20 @@ impl Store {
         rule: &Rule,
         job: Option<&NewJob>,
         limit: u32,
+        origin: &Origin,
     ) -> Result<RuleCreated, StoreError> {
         let created = self
             .change(async {
-                let transaction = self.begin().await?;
+                let transaction = self.begin(rule.tenant_id).await?;
                 lock_tenant(&transaction, rule.tenant_id).await?;
                 let mine = Entity::find().filter(Column::TenantId.eq(rule.tenant_id.0));
                 if mine.count(&transaction).await? >= u64::from(limit) {
                     return Ok(RuleCreated::QuotaExceeded);
                 }
-                Entity::insert(rule_row(rule)).exec_without_returning(&transaction).await?;
+                let row = rule_row(rule);
+                Entity::insert(row.clone()).exec_without_returning(&transaction).await?;
+                let made = line(AuditAction::RuleCreated, None, Some(&Model::try_from(row)?));
+                note(&transaction, rule.tenant_id, origin, made).await?;
                 jobs::insert_in(&transaction, job.map_or(&[], std::slice::from_ref)).await?;
                 transaction.commit().await?;
                 Ok(RuleCreated::Created)
@@ -59,7 +67,8 @@ impl Store {
     /// # Errors
     /// When the store does not answer, or the row can't be read.
     pub async fn rule(&self, tenant_id: TenantId, id: RuleId) -> Result<Option<Rule>, StoreError> {
-        let find = Entity::find().filter(is(tenant_id, id)).one(&self.connections.lookups);
+        let lookups = &self.connections.lookups.of(tenant_id);
+        let find = Entity::find().filter(is(tenant_id, id)).one(lookups);
         Ok(self.read(find).await?.map(rule).transpose()?)
     }
 
@@ -68,18 +77,19 @@ impl Store {
     /// # Errors
     /// When the store does not answer, or a row can't be read.
     pub async fn rules(&self, tenant_id: TenantId, query: &RuleQuery) -> Result<Listed<Rule>, StoreError> {
+        let lists = &self.connections.lists.of(tenant_id);
         let active = query.active_only.then(|| Column::IsActive.eq(true));
         let find =
             Entity::find().filter(Condition::all().add(Column::TenantId.eq(tenant_id.0)).add_option(active));
         let (total, rows) = self
             .query(async {
-                let total = find.clone().count(&self.connections.queries).await?;
+                let total = find.clone().count(lists).await?;
                 let rows = find
                     .order_by_desc(Column::CreatedAt)
                     .order_by_desc(Column::Id)
                     .limit(u64::from(query.limit))
                     .offset(query.offset)
-                    .all(&self.connections.queries)
+                    .all(lists)
                     .await?;
                 Ok((total, rows))
             })
@@ -98,24 +108,28 @@ impl Store {
         &self,
         rule: &Rule,
         job: Option<&NewJob>,
-        now: Timestamp,
         ids: &dyn IdSource,
+        origin: &Origin,
     ) -> Result<RuleChange, StoreError> {
         let (tenant_id, key) = (rule.tenant_id, rule.id.to_string());
         let change = self
             .change(async {
-                let transaction = self.begin().await?;
+                let transaction = self.begin(tenant_id).await?;
                 if !advance(&transaction, tenant_id, rule.id, rule.revision).await? {
-                    let is_there = Entity::find().filter(is(tenant_id, rule.id)).one(&transaction).await?;
+                    let is_there = find(&transaction, tenant_id, rule.id).await?;
                     return Ok(if is_there.is_some() { RuleChange::Moved } else { RuleChange::Gone });
                 }
+                let before = find(&transaction, tenant_id, rule.id).await?;
                 Entity::update_many()
                     .set(defined(rule))
                     .filter(is(tenant_id, rule.id))
                     .exec(&transaction)
                     .await?;
+                let after = find(&transaction, tenant_id, rule.id).await?;
+                let changed = line(AuditAction::RuleUpdated, before.as_ref(), after.as_ref());
+                note(&transaction, tenant_id, origin, changed).await?;
                 if job.is_none() {
-                    ending::end_alerts(&transaction, rule, Reason::Deactivated, now, ids).await?;
+                    ending::end_alerts(&transaction, rule, Reason::Deactivated, origin.at, ids).await?;
                 }
                 jobs::cancel_in(&transaction, tenant_id, &EVALUATE_RULE, &key).await?;
                 jobs::insert_in(&transaction, job.map_or(&[], std::slice::from_ref)).await?;
@@ -136,14 +150,16 @@ impl Store {
         &self,
         tenant_id: TenantId,
         id: RuleId,
-        now: Timestamp,
         ids: &dyn IdSource,
+        origin: &Origin,
     ) -> Result<bool, StoreError> {
         let deleted = self
             .change(async {
-                let transaction = self.begin().await?;
+                let transaction = self.begin(tenant_id).await?;
                 let Some(found) = lock(&transaction, tenant_id, id).await? else { return Ok(false) };
-                ending::end_alerts(&transaction, &rule(found)?, Reason::Deleted, now, ids).await?;
+                let gone = line(AuditAction::RuleDeleted, Some(&found), None);
+                note(&transaction, tenant_id, origin, gone).await?;
+                ending::end_alerts(&transaction, &rule(found)?, Reason::Deleted, origin.at, ids).await?;
                 Entity::delete_many().filter(is(tenant_id, id)).exec(&transaction).await?;
                 jobs::cancel_in(&transaction, tenant_id, &EVALUATE_RULE, &id.to_string()).await?;
                 transaction.commit().await?;
@@ -156,6 +172,7 @@ impl Store {
 
     /// See [`AlertStore::active_rules`](pulsestream_domain::ports::AlertStore::active_rules).
     pub(super) async fn active_rule_ids(&self, tenant_id: TenantId) -> Result<Vec<RuleId>, StoreError> {
+        let lookups = &self.connections.lookups.of(tenant_id);
         let find = Entity::find()
             .select_only()
             .column(Column::Id)
@@ -163,7 +180,7 @@ impl Store {
             .filter(Column::IsActive.eq(true))
             .order_by_asc(Column::Id)
             .into_tuple::<uuid::Uuid>()
-            .all(&self.connections.lookups);
+            .all(lookups);
         Ok(self.read(find).await?.into_iter().map(RuleId).collect())
     }
 }
@@ -189,12 +206,20 @@ pub(super) fn is(tenant_id: TenantId, id: RuleId) -> Condition {
     Condition::all().add(Column::TenantId.eq(tenant_id.0)).add(Column::Id.eq(id.0))
 }
 
+async fn find(db: &impl ConnectionTrait, tenant_id: TenantId, id: RuleId) -> Result<Option<Model>, DbErr> {
+    Entity::find().filter(is(tenant_id, id)).one(db).await
+}
+
+/// What is noted of a rule; nothing when its definition is as before.
+fn line(action: AuditAction, before: Option<&Model>, after: Option<&Model>) -> Option<Line> {
+    let row = after.or(before)?;
+    let hash = |row: &Model| audit::hash(row, &NOT_DECIDED);
+    let (before, after) = (before.map(hash), after.map(hash));
+    (before != after).then_some(Line { action, target: Target::Rule(RuleId(row.id)), before, after })
+}
+
 /// Takes the rule's row, whatever its revision.
-async fn lock(
-    db: &impl ConnectionTrait,
-    tenant_id: TenantId,
-    id: RuleId,
-) -> Result<Option<crate::entity::rules::Model>, DbErr> {
+async fn lock(db: &impl ConnectionTrait, tenant_id: TenantId, id: RuleId) -> Result<Option<Model>, DbErr> {
     Entity::find().filter(is(tenant_id, id)).lock_exclusive().one(db).await
 }
 

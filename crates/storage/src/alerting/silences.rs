@@ -3,11 +3,12 @@
 use pulsestream_domain::{
     Timestamp,
     alerting::{Listed, Silence, SilenceDraft, SilenceId},
+    identity::{AuditAction, Origin, Target},
     ports::StoreError,
     tenant::TenantId,
 };
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, Condition, ConnectionTrait, DbErr, EntityTrait as _, ExprTrait as _,
+    ActiveValue::Set, ColumnTrait as _, Condition, ConnectionTrait, DbErr, EntityTrait as _,
     PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, sea_query::Expr,
 };
 
@@ -16,6 +17,7 @@ use crate::{
     Store,
     entity::silences::{ActiveModel, Column, Entity, Model},
     error::UnreadableRow,
+    identity::audit::{self, Line, note},
 };
 
 impl Store {
@@ -23,7 +25,7 @@ impl Store {
     ///
     /// # Errors
     /// Nothing was stored, except with [`StoreError::OutcomeUnknown`].
-    pub async fn create_silence(&self, silence: &Silence) -> Result<(), StoreError> {
+    pub async fn create_silence(&self, silence: &Silence, origin: &Origin) -> Result<(), StoreError> {
         let row = ActiveModel {
             tenant_id: Set(silence.tenant_id.0),
             id: Set(silence.id.0),
@@ -34,8 +36,14 @@ impl Store {
             comment: Set(silence.comment.clone()),
             created_at: Set(silence.created_at.as_micros()),
         };
-        self.change(Entity::insert(row).exec_without_returning(&self.connections.changes)).await?;
-        Ok(())
+        self.change(async {
+            let transaction = self.begin(silence.tenant_id).await?;
+            Entity::insert(row.clone()).exec_without_returning(&transaction).await?;
+            let made = line(AuditAction::SilenceCreated, None, &Model::try_from(row)?);
+            note(&transaction, silence.tenant_id, origin, [made]).await?;
+            transaction.commit().await
+        })
+        .await
     }
 
     /// The tenant's silences, those that are over too: by when they end, the last one first.
@@ -49,7 +57,7 @@ impl Store {
         offset: u64,
     ) -> Result<Listed<Silence>, StoreError> {
         let find = Entity::find().filter(Column::TenantId.eq(tenant_id.0));
-        let queries = &self.connections.queries;
+        let queries = &self.connections.lists.of(tenant_id);
         let (total, rows) = self
             .query(async {
                 let total = find.clone().count(queries).await?;
@@ -71,12 +79,12 @@ impl Store {
     /// # Errors
     /// When the store does not answer, or the row can't be read.
     pub async fn silence(&self, tenant_id: TenantId, id: SilenceId) -> Result<Option<Silence>, StoreError> {
-        let find = Entity::find().filter(is(tenant_id, id)).one(&self.connections.lookups);
+        let lookups = &self.connections.lookups.of(tenant_id);
+        let find = Entity::find().filter(is(tenant_id, id)).one(lookups);
         Ok(self.read(find).await?.map(silence).transpose()?)
     }
 
-    /// Ends a silence at `now`; one that is over stays over since then. Answers whether the tenant has such a
-    /// silence.
+    /// Ends a silence now; one that is over stays over since then. Answers whether the tenant has such a silence.
     ///
     /// # Errors
     /// Doing it again is harmless.
@@ -84,15 +92,27 @@ impl Store {
         &self,
         tenant_id: TenantId,
         id: SilenceId,
-        now: Timestamp,
+        origin: &Origin,
     ) -> Result<bool, StoreError> {
-        let now = now.as_micros();
-        let earlier = Expr::case(Expr::col(Column::EndsAt).lt(now), Expr::col(Column::EndsAt)).finally(now);
-        let end = Entity::update_many()
-            .col_expr(Column::EndsAt, earlier.into())
-            .filter(is(tenant_id, id))
-            .exec(&self.connections.changes);
-        Ok(self.change(end).await?.rows_affected > 0)
+        let now = origin.at.as_micros();
+        self.change(async {
+            let transaction = self.begin(tenant_id).await?;
+            let find = Entity::find().filter(is(tenant_id, id)).lock_exclusive();
+            let Some(before) = find.one(&transaction).await? else { return Ok(false) };
+            if before.ends_at > now {
+                Entity::update_many()
+                    .col_expr(Column::EndsAt, Expr::value(now))
+                    .filter(is(tenant_id, id))
+                    .exec(&transaction)
+                    .await?;
+                let after = Model { ends_at: now, ..before.clone() };
+                let ended = line(AuditAction::SilenceEnded, Some(&before), &after);
+                note(&transaction, tenant_id, origin, [ended]).await?;
+            }
+            transaction.commit().await?;
+            Ok(true)
+        })
+        .await
     }
 }
 
@@ -113,6 +133,12 @@ pub(super) async fn not_ended(
 
 fn is(tenant_id: TenantId, id: SilenceId) -> Condition {
     Condition::all().add(Column::TenantId.eq(tenant_id.0)).add(Column::Id.eq(id.0))
+}
+
+fn line(action: AuditAction, before: Option<&Model>, after: &Model) -> Line {
+    let hash = |row: &Model| audit::hash(row, &[]);
+    let target = Target::Silence(SilenceId(after.id));
+    Line { action, target, before: before.map(hash), after: Some(hash(after)) }
 }
 
 fn silence(row: Model) -> Result<Silence, UnreadableRow> {

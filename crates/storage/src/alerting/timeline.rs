@@ -32,11 +32,12 @@ impl Store {
         tenant_id: TenantId,
         alert_id: AlertId,
     ) -> Result<Option<Vec<TimelineEntry>>, StoreError> {
+        let lookups = &self.connections.lookups.of(tenant_id);
         let find = Entity::find()
             .filter(Column::TenantId.eq(tenant_id.0))
             .filter(Column::AlertId.eq(alert_id.0))
             .order_by_asc(Column::Number)
-            .all(&self.connections.lookups);
+            .all(lookups);
         let rows = self.read(find).await?;
         if rows.is_empty() && self.alert(tenant_id, alert_id).await?.is_none() {
             return Ok(None);

@@ -48,12 +48,9 @@ pub(crate) async fn open(settings: &Settings) -> Result<(Connections, Postgres),
     let bookkeeping =
         pool(settings, settings.bookkeeping_connections, limited(&options, settings.query_timeout));
     let lookups = SqlxPostgresConnector::from_sqlx_postgres_pool(bookkeeping);
-    let connections = Connections {
-        queries: SqlxPostgresConnector::from_sqlx_postgres_pool(queries),
-        changes: lookups.clone(),
-        lookups,
-        deadline: settings.query_timeout + SILENCE,
-    };
+    let queries = SqlxPostgresConnector::from_sqlx_postgres_pool(queries);
+    let deadline = settings.query_timeout + SILENCE;
+    let connections = Connections::new(queries, lookups.clone(), lookups, deadline);
     // Inserts and look-ups by key have one good plan; making it anew for each group was a tenth of what an event cost here.
     let ingest_options =
         limited(&options, settings.ingest_timeout).options([("plan_cache_mode", "force_generic_plan")]);

@@ -49,12 +49,9 @@ pub(crate) async fn open(settings: &Settings) -> Result<(Connections, Sqlite), O
     let readers = cancelling(pool(settings, settings.query_connections), settings.query_timeout)
         .connect_lazy_with(reader_options);
     let queries = SqlxSqliteConnector::from_sqlx_sqlite_pool(readers.clone());
-    let connections = Connections {
-        lookups: queries.clone(),
-        queries,
-        changes: SqlxSqliteConnector::from_sqlx_sqlite_pool(writer.clone()),
-        deadline: settings.query_timeout + Duration::from_secs(1),
-    };
+    let changes = SqlxSqliteConnector::from_sqlx_sqlite_pool(writer.clone());
+    let deadline = settings.query_timeout + Duration::from_secs(1);
+    let connections = Connections::new(queries.clone(), queries, changes, deadline);
     Ok((connections, Sqlite::new(writer, readers, settings.ingest_timeout)))
 }
 
@@ -113,7 +110,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let settings = Settings::new(format!("sqlite://{}", directory.path().join("store.db").display()));
         let (connections, _) = open(&settings).await.unwrap();
-        let writer = connections.changes;
+        let writer = connections.changes.across_tenants();
         writer.execute_unprepared("CREATE TABLE t (bytes blob)").await.unwrap();
         writer.execute_unprepared("PRAGMA max_page_count = 8").await.unwrap();
 

@@ -15,7 +15,7 @@ impl Store {
     /// # Errors
     /// When the store does not answer.
     pub async fn forget_expired_credentials(&self, now: Timestamp) -> Result<u64, StoreError> {
-        let (now, db) = (now.as_micros(), &self.connections.changes);
+        let (now, db) = (now.as_micros(), self.connections.changes.across_tenants());
         self.change(async {
             let sessions = sessions::Entity::delete_many().filter(sessions::Column::ExpiresAt.lt(now));
             let resets =

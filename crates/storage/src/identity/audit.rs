@@ -108,12 +108,13 @@ impl Store {
         after: Option<AuditPosition>,
         limit: u64,
     ) -> Result<Vec<AuditEntry>, StoreError> {
+        let lists = &self.connections.lists.of(tenant_id);
         let find = Entity::find()
             .filter(matches(tenant_id, filter, after))
             .order_by_desc(Column::At)
             .order_by_desc(Column::Id)
             .limit(limit)
-            .all(&self.connections.queries);
+            .all(lists);
         Ok(self.read(find).await?.into_iter().map(entry).collect::<Result<_, _>>()?)
     }
 
@@ -127,8 +128,9 @@ impl Store {
         target: Target,
         origin: &Origin,
     ) -> Result<(), StoreError> {
+        let changes = &self.connections.changes.of(tenant_id);
         let line = Line::of(AuditAction::LoginFailed, target);
-        self.change(note(&self.connections.changes, tenant_id, origin, [line])).await
+        self.change(note(changes, tenant_id, origin, [line])).await
     }
 }
 

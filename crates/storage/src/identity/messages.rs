@@ -21,6 +21,7 @@ impl Store {
         message_id: &str,
         expires_at: Timestamp,
     ) -> Result<bool, StoreError> {
+        let changes = &self.connections.changes.of(tenant_id);
         let row = ActiveModel {
             tenant_id: Set(tenant_id.0),
             key_id: Set(key_id.to_string()),
@@ -30,6 +31,6 @@ impl Store {
         let key = [Column::TenantId, Column::KeyId, Column::MessageId];
         let key = OnConflict::columns(key).do_nothing().to_owned();
         let insert = Entity::insert(row).on_conflict(key);
-        Ok(self.change(insert.exec_without_returning(&self.connections.changes)).await? > 0)
+        Ok(self.change(insert.exec_without_returning(changes)).await? > 0)
     }
 }

@@ -33,7 +33,7 @@ impl Store {
         origin: &Origin,
     ) -> Result<(), StoreError> {
         self.change(async {
-            let transaction = self.begin().await?;
+            let transaction = self.begin(tenant_id).await?;
             Entity::delete_many()
                 .filter(Column::TenantId.eq(tenant_id.0))
                 .filter(Column::UserId.eq(user_id.0))
@@ -64,7 +64,8 @@ impl Store {
         token: &TokenDigest,
         now: Timestamp,
     ) -> Result<Option<UserId>, StoreError> {
-        let find = Entity::find().filter(good(tenant_id, token, now)).one(&self.connections.lookups);
+        let lookups = &self.connections.lookups.of(tenant_id);
+        let find = Entity::find().filter(good(tenant_id, token, now)).one(lookups);
         Ok(self.read(find).await?.map(|row| UserId(row.user_id)))
     }
 
@@ -81,7 +82,7 @@ impl Store {
         origin: &Origin,
     ) -> Result<bool, StoreError> {
         self.change(async {
-            let transaction = self.begin().await?;
+            let transaction = self.begin(tenant_id).await?;
             let good = good(tenant_id, token, origin.at);
             let Some(row) = Entity::find().filter(good.clone()).one(&transaction).await? else {
                 return Ok(false);

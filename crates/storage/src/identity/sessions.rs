@@ -55,7 +55,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let Session { tenant_id, user_id, .. } = *session;
         self.change(async {
-            let transaction = self.begin().await?;
+            let transaction = self.begin(tenant_id).await?;
             let row = ActiveModel {
                 tenant_id: Set(tenant_id.0),
                 id: Set(session.id.0),
@@ -84,7 +84,7 @@ impl Store {
         tenant_id: TenantId,
         id: SessionId,
     ) -> Result<Option<(Session, User, Tenant)>, StoreError> {
-        let lookups = &self.connections.lookups;
+        let lookups = &self.connections.lookups.of(tenant_id);
         let found = self
             .read(async {
                 let Some(session) = Entity::find_by_id((tenant_id.0, id.0)).one(lookups).await? else {
@@ -114,7 +114,7 @@ impl Store {
         let now = origin.at;
         let refreshed = self
             .change(async {
-                let transaction = self.begin().await?;
+                let transaction = self.begin(tenant_id).await?;
                 let used = use_token(&transaction, tenant_id, presented, now).await?;
                 let key = (tenant_id.0, presented.0.to_vec());
                 let Some(token) = refresh_tokens::Entity::find_by_id(key).one(&transaction).await? else {
@@ -161,7 +161,7 @@ impl Store {
         tenant_id: TenantId,
         token: &TokenDigest,
     ) -> Result<Option<Session>, StoreError> {
-        let lookups = &self.connections.lookups;
+        let lookups = &self.connections.lookups.of(tenant_id);
         let find = async {
             let key = (tenant_id.0, token.0.to_vec());
             let Some(token) = refresh_tokens::Entity::find_by_id(key).one(lookups).await? else {
@@ -183,7 +183,7 @@ impl Store {
         origin: &Origin,
     ) -> Result<bool, StoreError> {
         self.change(async {
-            let transaction = self.begin().await?;
+            let transaction = self.begin(tenant_id).await?;
             let was_live = end(&transaction, tenant_id, id, origin.at).await?;
             if was_live {
                 let line = Line::of(AuditAction::SessionEnded, Target::Session(id));

@@ -16,7 +16,8 @@ impl Store {
     /// # Errors
     /// When the store does not answer, or the row can't be read.
     pub async fn tenant_profile(&self, id: TenantId) -> Result<Option<TenantProfile>, StoreError> {
-        let find = Entity::find_by_id(id.0).one(&self.connections.lookups);
+        let lookups = &self.connections.lookups.of(id);
+        let find = Entity::find_by_id(id.0).one(lookups);
         Ok(self.read(find).await?.map(profile).transpose()?)
     }
 }

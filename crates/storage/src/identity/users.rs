@@ -2,6 +2,7 @@
 
 use pulsestream_domain::{
     Timestamp,
+    alerting::MAX_OWNERS_TOLD,
     identity::{AuditAction, AuditHash, Email, Origin, PasswordHash, Role, SessionId, Target, User, UserId},
     ports::StoreError,
     tenant::TenantId,
@@ -77,7 +78,7 @@ impl Store {
     /// See [`CreateError`].
     pub async fn create_user(&self, user: &User, origin: &Origin) -> Result<(), CreateError> {
         self.change(async {
-            let transaction = self.begin().await?;
+            let transaction = self.begin(user.tenant_id).await?;
             let line = match insert(&transaction, user).await? {
                 Ok(line) => line,
                 Err(refused) => return Ok(Err(refused)),
@@ -93,7 +94,8 @@ impl Store {
     /// # Errors
     /// When the store does not answer, or the row can't be read.
     pub async fn user(&self, tenant_id: TenantId, id: UserId) -> Result<Option<User>, StoreError> {
-        let find = find(tenant_id, id).one(&self.connections.lookups);
+        let lookups = &self.connections.lookups.of(tenant_id);
+        let find = find(tenant_id, id).one(lookups);
         Ok(self.read(find).await?.map(user).transpose()?)
     }
 
@@ -106,11 +108,26 @@ impl Store {
         tenant_id: TenantId,
         email: &Email,
     ) -> Result<Option<User>, StoreError> {
+        let lookups = &self.connections.lookups.of(tenant_id);
         let find = Entity::find()
             .filter(Column::TenantId.eq(tenant_id.0))
             .filter(Column::Email.eq(email.as_str()))
-            .one(&self.connections.lookups);
+            .one(lookups);
         Ok(self.read(find).await?.map(user).transpose()?)
+    }
+
+    /// The addresses of a tenant's active owners, the oldest users first; at most [`MAX_OWNERS_TOLD`].
+    pub(crate) async fn owners_to_tell(&self, tenant_id: TenantId) -> Result<Vec<Email>, StoreError> {
+        let lookups = &self.connections.lookups.of(tenant_id);
+        let find = Entity::find()
+            .filter(Column::TenantId.eq(tenant_id.0))
+            .filter(Column::Role.eq(Role::Owner.as_str()))
+            .filter(Column::IsActive.eq(true))
+            .order_by_asc(Column::Id)
+            .limit(MAX_OWNERS_TOLD as u64)
+            .all(lookups);
+        let owners = self.read(find).await?.into_iter().map(|row| user(row).map(|owner| owner.email));
+        Ok(owners.collect::<Result<_, UnreadableRow>>()?)
     }
 
     /// Users of a tenant, by address.
@@ -118,7 +135,7 @@ impl Store {
     /// # Errors
     /// When the store does not answer, or a row can't be read.
     pub async fn users(&self, tenant_id: TenantId, query: &UserQuery) -> Result<UserPage, StoreError> {
-        let lookups = &self.connections.lookups;
+        let lookups = &self.connections.lookups.of(tenant_id);
         let found = Entity::find()
             .filter(Column::TenantId.eq(tenant_id.0))
             .filter(Condition::all().add_option(query.search.as_deref().map(mentions)));
@@ -141,7 +158,7 @@ impl Store {
     ) -> Result<Option<User>, UpdateUserError> {
         let changed = self
             .change(async {
-                let transaction = self.begin().await?;
+                let transaction = self.begin(tenant_id).await?;
                 // Two owners who demote each other at the same time have to see one another.
                 let tenant = tenants::Entity::find_by_id(tenant_id.0).lock_exclusive();
                 tenant.one(&transaction).await?;
@@ -183,7 +200,7 @@ impl Store {
         origin: &Origin,
     ) -> Result<bool, StoreError> {
         self.change(async {
-            let transaction = self.begin().await?;
+            let transaction = self.begin(tenant_id).await?;
             let action = AuditAction::PasswordChanged;
             let password = NewPassword { password_hash, must_change, keep };
             let is_there = replace_password(&transaction, tenant_id, id, &password, action, origin).await?;

@@ -9,8 +9,8 @@ use pulsestream_domain::{
 use sea_orm::{ConnectionTrait as _, DbErr, FromQueryResult, QueryResult};
 use serde_json::json;
 
-use super::{lists::hex, read::leased};
-use crate::{Database, Store, entity::jobs::Model, error::UnreadableRow, row};
+use super::read::leased;
+use crate::{Database, Store, entity::jobs::Model, error::UnreadableRow, lists::hex, row};
 
 /// What can be claimed, in the order it is: who has it, and since when it waits. The conditions have to imply
 /// those of the indexes.
@@ -62,6 +62,10 @@ impl Store {
             Database::Sqlite if !self.is_any_due(&demands, now).await? => Vec::new(),
             Database::Sqlite => self.change(self.claim_on_sqlite(&demands, until, now)).await?,
         };
+        #[cfg(feature = "sabotage")]
+        if !rows.is_empty() {
+            pulsestream_sabotage::step("job_claimed");
+        }
         Ok(rows.into_iter().map(leased).collect::<Result<_, _>>()?)
     }
 
@@ -88,7 +92,7 @@ impl Store {
         let list = json!(demands.iter().map(wanted).collect::<Vec<_>>()).to_string();
         let text = postgres_claim(demands.len(), has_sated);
         let statement = self.sql(&text, [list.into(), now.into(), until.into()]);
-        models(&self.connections.changes.query_all_raw(statement).await?)
+        models(&self.connections.changes.across_tenants().query_all_raw(statement).await?)
     }
 
     async fn is_any_due(&self, demands: &[&Demand], now: i64) -> Result<bool, StoreError> {
@@ -97,11 +101,11 @@ impl Store {
             .map(|(is_due, _)| format!("EXISTS (SELECT 1 FROM jobs WHERE kind = wanted.value AND {is_due})"));
         let text = format!("SELECT 1 FROM json_each($1) AS wanted WHERE {} LIMIT 1", exists.join(" OR "));
         let statement = self.sql(&text, [json!(kinds).to_string().into(), now.into()]);
-        Ok(self.read(self.connections.lookups.query_one_raw(statement)).await?.is_some())
+        Ok(self.read(self.connections.lookups.across_tenants().query_one_raw(statement)).await?.is_some())
     }
 
     async fn claim_on_sqlite(&self, demands: &[&Demand], until: i64, now: i64) -> Result<Vec<Model>, DbErr> {
-        let transaction = self.begin().await?;
+        let transaction = self.begin_across_tenants().await?;
         let mut claimed = Vec::new();
         for demand in demands {
             let sated = json!(hexes(&demand.sated)).to_string();

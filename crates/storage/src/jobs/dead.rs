@@ -24,6 +24,7 @@ impl Store {
         tenant_id: TenantId,
         which: &DeadJobs,
     ) -> Result<Vec<DeadJob>, StoreError> {
+        let lists = &self.connections.lists.of(tenant_id);
         let mut find = Entity::find()
             .filter(Column::TenantId.eq(tenant_id.0))
             .filter(Column::DeadAt.is_not_null())
@@ -39,7 +40,7 @@ impl Store {
             let after = Condition::any().add(Column::DeadAt.lt(dead_at.as_micros())).add(same_instant);
             find = find.filter(after);
         }
-        let rows = self.read(find.all(&self.connections.queries)).await?;
+        let rows = self.read(find.all(lists)).await?;
         Ok(rows.into_iter().map(read::dead).collect::<Result<_, _>>()?)
     }
 }

@@ -6,7 +6,7 @@ use pulsestream_domain::job::{Enqueued, NewJob};
 use sea_orm::{ConnectionTrait, DbErr, Statement};
 use serde_json::json;
 
-use super::lists::{Column, hex, key, rows, values};
+use crate::lists::{Column, hex, key, rows, values};
 
 const COLUMNS: [(&str, Column); 7] = [
     ("tenant_id", Column::Uuid),

@@ -12,7 +12,6 @@ mod across_tenants;
 mod dead;
 mod insert;
 mod keyed;
-mod lists;
 mod read;
 mod settle;
 
@@ -44,7 +43,7 @@ impl Store {
 #[async_trait]
 impl JobQueue for Store {
     async fn enqueue(&self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError> {
-        let enqueued = self.change(insert_in(&self.connections.changes, jobs)).await?;
+        let enqueued = self.change(insert_in(self.connections.changes.across_tenants(), jobs)).await?;
         if enqueued.contains(&Enqueued::New) {
             self.jobs_were_enqueued();
         }
@@ -66,7 +65,7 @@ impl JobQueue for Store {
         lease_until: Timestamp,
         now: Timestamp,
     ) -> Result<Vec<LeaseCheck>, StoreError> {
-        self.change(settle::extend(&self.connections.changes, leases, lease_until, now)).await
+        self.change(settle::extend(self.connections.changes.across_tenants(), leases, lease_until, now)).await
     }
 
     async fn settle(
@@ -79,9 +78,9 @@ impl JobQueue for Store {
         self.change(async {
             // All of them one statement: then that is the transaction.
             if completed == 0 || completed == settlements.len() {
-                return settle_in(&self.connections.changes, settlements, now).await;
+                return settle_in(self.connections.changes.across_tenants(), settlements, now).await;
             }
-            let transaction = self.begin().await?;
+            let transaction = self.begin_across_tenants().await?;
             let checks = settle_in(&transaction, settlements, now).await?;
             transaction.commit().await?;
             Ok(checks)
@@ -96,7 +95,7 @@ impl JobQueue for Store {
         unique_key: &str,
         due_at: Timestamp,
     ) -> Result<bool, StoreError> {
-        let changes = &self.connections.changes;
+        let changes = &self.connections.changes.of(tenant_id);
         let found = self.change(reschedule_in(changes, tenant_id, kind, unique_key, due_at)).await?;
         if found {
             self.jobs_were_enqueued();
@@ -110,7 +109,8 @@ impl JobQueue for Store {
         kind: &JobKind,
         unique_key: &str,
     ) -> Result<bool, StoreError> {
-        self.change(cancel_in(&self.connections.changes, tenant_id, kind, unique_key)).await
+        let changes = &self.connections.changes.of(tenant_id);
+        self.change(cancel_in(changes, tenant_id, kind, unique_key)).await
     }
 
     async fn dead(&self, tenant_id: TenantId, which: &DeadJobs) -> Result<Vec<DeadJob>, StoreError> {
@@ -118,7 +118,8 @@ impl JobQueue for Store {
     }
 
     async fn replay(&self, tenant_id: TenantId, id: JobId, now: Timestamp) -> Result<Replayed, StoreError> {
-        let replayed = self.change(dead::replay(&self.connections.changes, tenant_id, id, now)).await?;
+        let changes = &self.connections.changes.of(tenant_id);
+        let replayed = self.change(dead::replay(changes, tenant_id, id, now)).await?;
         if replayed == Replayed::Queued {
             self.jobs_were_enqueued();
         }
@@ -126,7 +127,8 @@ impl JobQueue for Store {
     }
 
     async fn purge_dead(&self, tenant_id: TenantId, before: Timestamp) -> Result<u64, StoreError> {
-        self.change(dead::purge(&self.connections.changes, tenant_id, before)).await
+        let changes = &self.connections.changes.of(tenant_id);
+        self.change(dead::purge(changes, tenant_id, before)).await
     }
 
     async fn figures(&self, now: Timestamp) -> Result<Vec<QueueFigures>, StoreError> {
@@ -161,21 +163,21 @@ mod tests {
         store.migrate().await.unwrap();
         let job = NewJob::new(SYSTEM, JobId(Uuid::from_u128(1)), KIND, NOW);
 
-        let transaction = store.begin().await.unwrap();
+        let transaction = store.begin_across_tenants().await.unwrap();
         assert_eq!(insert_in(&transaction, std::slice::from_ref(&job)).await.unwrap(), [Enqueued::New]);
         transaction.rollback().await.unwrap();
         assert_eq!(claim(&store).await, []);
 
-        let transaction = store.begin().await.unwrap();
+        let transaction = store.begin_across_tenants().await.unwrap();
         insert_in(&transaction, &[job]).await.unwrap();
         transaction.commit().await.unwrap();
         let leased = claim(&store).await;
         let done = [(leased[0].lease, Settlement::Complete)];
 
-        let transaction = store.begin().await.unwrap();
+        let transaction = store.begin_across_tenants().await.unwrap();
         assert_eq!(settle_in(&transaction, &done, NOW).await.unwrap(), [LeaseCheck::Held]);
         transaction.rollback().await.unwrap();
-        let transaction = store.begin().await.unwrap();
+        let transaction = store.begin_across_tenants().await.unwrap();
         assert_eq!(settle_in(&transaction, &done, NOW).await.unwrap(), [LeaseCheck::Held], "it was undone");
         transaction.commit().await.unwrap();
         assert_eq!(store.settle(&done, NOW).await.unwrap(), [LeaseCheck::Lost]);

@@ -7,7 +7,7 @@ use pulsestream_domain::{
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement};
 use serde_json::{Value, json};
 
-use super::lists::{Column, checks, hex, rows, values};
+use crate::lists::{Column, checks, hex, rows, values};
 
 const LEASE: [(&str, Column); 3] =
     [("of_tenant", Column::Uuid), ("of_job", Column::Uuid), ("of_token", Column::Integer)];

@@ -3,7 +3,9 @@
 mod contract;
 mod delivering;
 mod observing;
+mod observing_alike;
 mod people;
+mod together;
 
 use pulsestream_domain::{
     Timestamp,
@@ -40,7 +42,11 @@ fn job(rule: &Rule, number: u128, due_at: Timestamp) -> NewJob {
 }
 
 async fn add_rule(fresh: &Fresh, rule: &Rule) {
-    fresh.store.create_rule(rule, Some(&job(rule, rule.id.0.as_u128(), NOW)), 1_000).await.unwrap();
+    fresh
+        .store
+        .create_rule(rule, Some(&job(rule, rule.id.0.as_u128(), NOW)), 1_000, &origin())
+        .await
+        .unwrap();
 }
 
 async fn revision(fresh: &Fresh, id: RuleId) -> i64 {

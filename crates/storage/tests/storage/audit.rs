@@ -1,10 +1,16 @@
 //! The book of security-relevant changes.
 
-use pulsestream_domain::identity::{
-    Actor, AuditAction, AuditEntry, AuditFilter, Origin, Role, Target, UserId,
+use pulsestream_domain::{
+    alerting::{Channel, Silence, SilenceId},
+    identity::{Actor, AuditAction, AuditEntry, AuditFilter, Origin, Role, Target, UserId},
 };
 use pulsestream_storage::{AuditPosition, CreateError, TenantChange, UserChange};
+use pulsestream_testing::{
+    builders::{log_channel, rule},
+    clock::SequentialIds,
+};
 use sea_orm::ConnectionTrait as _;
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
@@ -15,6 +21,7 @@ use crate::{
 
 on_both!(
     every_change_has_its_line_with_who_and_from_where,
+    who_is_told_of_what_is_as_accounted_for_as_who_may_do_what,
     a_change_that_changes_nothing_has_no_line,
     a_change_that_is_refused_has_no_line,
     what_a_thing_is_after_one_change_is_what_it_was_before_the_next,
@@ -71,6 +78,64 @@ async fn every_change_has_its_line_with_who_and_from_where(fresh: &Fresh) {
     assert_eq!(book[3].before, made.after);
     assert_eq!(book[5].before, book[3].after);
     assert_eq!(fresh.store.audit_log(OTHER, &AuditFilter::default(), None, 9).await.unwrap(), []);
+}
+
+async fn who_is_told_of_what_is_as_accounted_for_as_who_may_do_what(fresh: &Fresh) {
+    with_owner(fresh).await;
+    let (store, ids) = (&fresh.store, SequentialIds::seeded(7));
+    let before = fresh.actions().await.len();
+
+    let mut known = rule(TENANT, 1, json!({}));
+    store.create_rule(&known, None, 2, &origin()).await.unwrap();
+    store.change_rule(&known, None, &ids, &origin()).await.unwrap();
+    known.revision += 1;
+    known.definition.name = "renamed".to_owned();
+    store.change_rule(&known, None, &ids, &origin()).await.unwrap();
+    store.change_rule(&known, None, &ids, &origin()).await.unwrap();
+    store.delete_rule(OTHER, known.id, &ids, &origin()).await.unwrap();
+    store.delete_rule(TENANT, known.id, &ids, &origin()).await.unwrap();
+    store.delete_rule(TENANT, known.id, &ids, &origin()).await.unwrap();
+
+    let channel = log_channel(TENANT, 1);
+    store.create_channel(&channel, Some("sealed"), 1, &origin()).await.unwrap();
+    store.create_channel(&log_channel(TENANT, 2), None, 1, &origin()).await.unwrap();
+    store.change_channel(&channel, None, &origin()).await.unwrap();
+    store.change_channel(&Channel { enabled: false, ..channel.clone() }, None, &origin()).await.unwrap();
+    store.rotate_channel_secret(&channel, "sealed again", &origin()).await.unwrap();
+    store.delete_channel(TENANT, channel.id, &origin()).await.unwrap();
+    store.delete_channel(TENANT, channel.id, &origin()).await.unwrap();
+
+    let silence = Silence {
+        tenant_id: TENANT,
+        id: SilenceId(Uuid::from_u128(1)),
+        matchers: Vec::new(),
+        starts_at: NOW,
+        ends_at: NOW.plus_secs(100),
+        created_by: "ann".to_owned(),
+        comment: None,
+        created_at: NOW,
+    };
+    store.create_silence(&silence, &origin()).await.unwrap();
+    store.end_silence(TENANT, silence.id, &origin_at(NOW.plus_secs(1))).await.unwrap();
+    store.end_silence(TENANT, silence.id, &origin_at(NOW.plus_secs(2))).await.unwrap();
+
+    let expected = [
+        ("rule.created", format!("rule:{}", known.id)),
+        ("rule.updated", format!("rule:{}", known.id)),
+        ("rule.deleted", format!("rule:{}", known.id)),
+        ("channel.created", format!("channel:{}", channel.id)),
+        ("channel.updated", format!("channel:{}", channel.id)),
+        ("channel.secret_rotated", format!("channel:{}", channel.id)),
+        ("channel.deleted", format!("channel:{}", channel.id)),
+        ("silence.created", format!("silence:{}", silence.id)),
+        ("silence.ended", format!("silence:{}", silence.id)),
+    ];
+    let book = fresh.book(&AuditFilter::default()).await.split_off(before);
+    let told: Vec<(&str, String)> =
+        book.iter().map(|entry| (entry.action.as_str(), entry.target.clone())).collect();
+    assert_eq!(told, expected);
+    assert!(book[0].before.is_none() && book[2].after.is_none(), "made, and gone");
+    assert_eq!((book[1].before, book[1].after), (book[0].after, book[2].before));
 }
 
 async fn a_change_that_changes_nothing_has_no_line(fresh: &Fresh) {

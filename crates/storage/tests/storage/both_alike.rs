@@ -27,7 +27,7 @@ const WORDS: [&str; 7] = ["alpha", "al", "beta", "b", "γάμμα", "東京", "m
 const TAGS: [(&str, &str); 3] = [("k", "v"), ("k", "w x"), ("é", "☃")];
 
 prop_compose! {
-    fn some_event()(
+    pub(crate) fn some_event()(
         kind in select(EventType::ALL),
         severity in select(Severity::ALL),
         service in select(&SERVICES[..]),
@@ -73,7 +73,7 @@ fn rarely<T: Clone + std::fmt::Debug>(of: impl Strategy<Value = T>) -> impl Stra
 }
 
 prop_compose! {
-    fn some_filter()(
+    pub(crate) fn some_filter()(
         event_type in rarely(select(EventType::ALL)),
         severity in rarely(select(Severity::ALL)),
         (service, endpoint) in (rarely(some_pattern()), rarely(some_pattern())),
@@ -141,7 +141,7 @@ fn shown(page: &Page) -> (Vec<Uuid>, u64, Option<Position>) {
 }
 
 /// The events as those of a tenant that no other case has.
-fn owned_by(tenant_id: TenantId, events: Vec<NewEvent>) -> Vec<NewEvent> {
+pub(crate) fn owned_by(tenant_id: TenantId, events: Vec<NewEvent>) -> Vec<NewEvent> {
     let owned = |(n, sample): (usize, NewEvent)| {
         let fresh = event(tenant_id, &format!("e{n}"));
         let (old, new) = (prefix(TENANT), prefix(tenant_id));

@@ -15,6 +15,8 @@ mod jobs;
 mod keys;
 mod opening;
 mod outages;
+mod retention;
 mod schema;
 mod searching;
 mod tenants;
+mod wall;

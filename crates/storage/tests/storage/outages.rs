@@ -1,16 +1,19 @@
 //! What is said when PostgreSQL is in trouble, and that all is well again after it.
 
-use std::time::Duration;
+use std::{future::poll_fn, task::Poll, time::Duration};
 
 use pulsestream_domain::{
     event::{Document, NewEvent},
-    ports::{Appended, EventStore as _, StoreError},
+    job::{Enqueued, JobId, JobKind, NewJob},
+    ports::{Appended, EventStore as _, JobQueue as _, StoreError},
+    tenant::Tenant,
 };
 use pulsestream_storage::{Settings, Store};
-use pulsestream_testing::postgres::PostgresServer;
+use pulsestream_testing::{builders, postgres::PostgresServer};
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
+use uuid::Uuid;
 
-use crate::support::{Fresh, NOW, TENANT, event, query};
+use crate::support::{Fresh, NOW, TENANT, event, origin, query};
 
 /// Short limits, so that the tests are short.
 fn impatient(url: &str) -> Settings {
@@ -41,6 +44,40 @@ async fn a_server_that_restarts_is_found_again() {
     assert!(matches!(ping, Err(StoreError::Unavailable(_))), "{ping:?}");
     assert_eq!(store.append(&[event(TENANT, "after")]).await.unwrap(), [Appended::Stored]);
     assert_eq!(store.search(TENANT, &query(&[])).await.unwrap().total_count, 2);
+}
+
+/// With one connection, so that what comes next meets what was left behind.
+#[tokio::test]
+async fn a_call_that_is_dropped_anywhere_leaves_no_transaction_open() {
+    let fresh = Fresh::postgres().await;
+    let settings = Settings { bookkeeping_connections: 1, ..fresh.settings.clone() };
+    let store = Store::connect(&settings).await.unwrap();
+    for waits in 0..24 {
+        let tenant = Tenant { slug: format!("dropped-{waits}").parse().unwrap(), ..builders::tenant(waits) };
+        let origin = origin();
+        let mut call = Box::pin(store.create_tenant(&tenant, None, &origin));
+        let mut left = waits;
+        poll_fn(|context| match call.as_mut().poll(context) {
+            Poll::Pending if left > 0 => {
+                left -= 1;
+                Poll::Pending
+            }
+            _ => Poll::Ready(()),
+        })
+        .await;
+        drop(call);
+
+        let id = JobId(Uuid::from_u128(waits));
+        let job = NewJob::new(builders::tenant(1).id, id, JobKind::named("test"), NOW);
+        assert_eq!(store.enqueue(&[job]).await.unwrap(), [Enqueued::New]);
+
+        let seen = fresh.store.figures(NOW).await.unwrap();
+        assert_eq!(
+            seen[0].due,
+            waits as u64 + 1,
+            "dropped after {waits} waits: a job that is enqueued is there"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,9 @@
 //! The schema goes up and down, and keeps its rules.
 
-use pulsestream_storage::{Database, Store};
-use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
+use std::time::{Duration, Instant};
+
+use pulsestream_storage::{Database, OpenError, Store};
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement, TransactionTrait as _};
 use tokio::task::JoinSet;
 
 use crate::support::{Fresh, on_both};
@@ -10,7 +12,8 @@ on_both!(
     steps_go_up_down_and_up_again,
     several_instances_may_migrate_at_once,
     every_key_of_a_tenant_owned_table_starts_with_the_tenant,
-    a_newer_database_is_refused,
+    a_newer_schema_is_worked_on,
+    steps_of_something_else_are_refused,
 );
 
 fn steps() -> u32 {
@@ -106,10 +109,45 @@ async fn every_key_of_a_tenant_owned_table_starts_with_the_tenant(fresh: &Fresh)
     assert_eq!(exceptions, ["api_keys.api_keys_id: id"]);
 }
 
-async fn a_newer_database_is_refused(fresh: &Fresh) {
-    let step = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m29991231_000001_later', 0)";
-    connect(fresh).await.execute_unprepared(step).await.unwrap();
+async fn note_step(fresh: &Fresh, name: &str) {
+    let step = format!("INSERT INTO seaql_migrations (version, applied_at) VALUES ('{name}', 0)");
+    connect(fresh).await.execute_unprepared(&step).await.unwrap();
+}
 
-    assert!(fresh.store.migrate().await.is_err());
+async fn a_newer_schema_is_worked_on(fresh: &Fresh) {
+    note_step(fresh, "m29991231_000001_later").await;
+
+    fresh.store.migrate().await.unwrap();
+
+    assert_eq!(fresh.store.pending_migrations().await.unwrap(), 0);
+    assert_eq!(fresh.store.steps_ahead().await.unwrap(), ["m29991231_000001_later"]);
+}
+
+async fn steps_of_something_else_are_refused(fresh: &Fresh) {
+    note_step(fresh, "m20200101_000001_earlier").await;
+
+    assert!(matches!(fresh.store.migrate().await, Err(OpenError::Migration(_))));
     assert!(fresh.store.pending_migrations().await.is_err());
+}
+
+#[tokio::test]
+async fn a_step_that_meets_a_lock_gives_up_and_can_be_done_again() {
+    let fresh = Fresh::postgres().await;
+    let db = connect(&fresh).await;
+    // The step after these changes a table that is there.
+    let pending = steps() - 12;
+    pulsestream_migration::down(&db, pending).await.unwrap();
+    // A look that somebody forgot to end.
+    let forgotten = db.begin().await.unwrap();
+    forgotten.execute_unprepared("SELECT 1 FROM api_keys").await.unwrap();
+    let begun = Instant::now();
+
+    let refused = fresh.store.migrate().await;
+
+    assert!(matches!(refused, Err(OpenError::SchemaLocked(_))), "{refused:?}");
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    assert_eq!(fresh.store.pending_migrations().await.unwrap(), pending as usize);
+    forgotten.rollback().await.unwrap();
+    fresh.store.migrate().await.unwrap();
+    assert_eq!(fresh.store.pending_migrations().await.unwrap(), 0);
 }

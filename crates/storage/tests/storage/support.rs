@@ -43,7 +43,7 @@ impl Fresh {
     }
 
     pub(crate) async fn postgres() -> Self {
-        let database = shared::databases().unwrap().fresh().unwrap();
+        let database = shared::databases().unwrap().fresh_with_owner().unwrap();
         Self::open(Settings::new(database.url()), Place::Database { _held: database }).await
     }
 

@@ -6,9 +6,10 @@ use async_trait::async_trait;
 use pulsestream_domain::{
     Timestamp,
     alerting::{
-        Attempt, AttemptRecord, Channel, ChannelEffect, ChannelId, ChannelKind, Delivery, DeliveryId,
-        DeliveryState, DueDelivery, FailureStreak, Progress, Recorded,
+        Attempt, AttemptRecord, Channel, ChannelEffect, ChannelId, Delivery, DeliveryId, DeliveryState,
+        DueDelivery, FailureStreak, MAX_OWNERS_TOLD, Progress, Recorded,
     },
+    identity::Email,
     job::{JobId, LeaseCheck, LeasedJob},
     ports::{DeliveryStore, StoreError},
     tenant::TenantId,
@@ -30,6 +31,7 @@ struct Kept {
     channels: Vec<KeptChannel>,
     deliveries: Vec<KeptDelivery>,
     attempts: Vec<KeptAttempt>,
+    owners: Vec<(TenantId, Email)>,
     failures: Vec<StoreError>,
 }
 
@@ -75,6 +77,11 @@ impl MemoryDeliveries {
         kept.channels.retain(|known| !is_it(known));
         let (channel, sealed_secrets) = (channel.clone(), sealed_secrets.map(str::to_owned));
         kept.channels.push(KeptChannel { channel, sealed_secrets, streak: None });
+    }
+
+    /// Makes somebody an owner of a tenant.
+    pub fn put_owner(&self, tenant_id: TenantId, owner: Email) {
+        self.kept().owners.push((tenant_id, owner));
     }
 
     /// Forgets a channel.
@@ -172,7 +179,7 @@ impl DeliveryStore for MemoryDeliveries {
             (known.channel.tenant_id, known.channel.id) == (tenant_id, found.delivery.channel_id)
         };
         let Some(known) = kept.channels.iter().find(is_its) else { return Ok(None) };
-        let is_mail = known.channel.destination.kind() == ChannelKind::Email;
+        let is_mail = found.delivery.is_mail(known.channel.destination.kind());
         let day_ago = now.plus_secs(-24 * 3_600);
         Ok(Some(DueDelivery {
             delivery: found.delivery.clone(),
@@ -191,6 +198,12 @@ impl DeliveryStore for MemoryDeliveries {
             all.filter(|channel| channel.tenant_id == tenant_id && channel.enabled).collect();
         channels.sort_by_key(|channel| channel.id);
         Ok(channels)
+    }
+
+    async fn owners(&self, tenant_id: TenantId) -> Result<Vec<Email>, StoreError> {
+        let kept = self.kept();
+        let mine = kept.owners.iter().filter(|(owned, _)| *owned == tenant_id);
+        Ok(mine.map(|(_, owner)| owner.clone()).take(MAX_OWNERS_TOLD).collect())
     }
 
     async fn record(&self, record: &AttemptRecord, now: Timestamp) -> Result<Recorded, StoreError> {

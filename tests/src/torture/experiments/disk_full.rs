@@ -11,6 +11,7 @@ use std::{
 };
 
 use pulsestream_testing::postgres::PostgresServer;
+use rustix::process::geteuid;
 use sea_orm::sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
 use crate::{
@@ -122,7 +123,13 @@ impl Disk {
         let status =
             Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&directory).status();
         let is_mounted = status.as_ref().is_ok_and(|status| status.success());
-        report.expect(is_mounted, || format!("a small disk needs the right to mount: {status:?}"));
+        let why = || format!("a small disk needs the right to mount: {status:?}");
+        // Root has it, or was robbed of it on purpose; for anybody else there is nothing to try.
+        match geteuid().is_root() {
+            _ if is_mounted => {}
+            true => report.expect(false, why),
+            false => report.leave_out(why()),
+        }
         is_mounted.then_some(Self { directory })
     }
 

@@ -1,5 +1,7 @@
 //! The experiments, by the names they have in `docs/dependability.md`.
 
+mod alert_steps;
+mod backups;
 mod bombs;
 mod clocks;
 mod crash_points;
@@ -15,7 +17,9 @@ mod redis_away;
 mod same_id;
 mod search_model;
 mod shutdown;
+mod slow_readers;
 mod stalled_clients;
+mod upgrades;
 
 use std::future::Future;
 
@@ -90,9 +94,19 @@ pub fn all() -> Vec<Experiment> {
         }),
         Experiment::new("T6a", "the table is locked", locked_table::run),
         Experiment::new("T6b", "clients that stall", stalled_clients::run),
+        Experiment::new("T6c", "exports that nobody reads", slow_readers::run),
         Experiment::new("T6d", "twice as much as it can take", overload::run),
         Experiment::new("T6e", "bodies made to fill the memory", bombs::run),
+        Experiment::new("T9/sqlite", "the server dies at each step of an alert and its notice", |wish| {
+            alert_steps::run(wish, Combination::SQLITE)
+        }),
+        Experiment::new("T9/postgres", "the server dies at each step of an alert and its notice", |wish| {
+            alert_steps::run(wish, Combination::POSTGRES)
+        }),
+        Experiment::new("T16", "the schema changes under load", upgrades::run),
         Experiment::new("T17", "the server is told to end under load", shutdown::run),
+        Experiment::new("T18/sqlite", "backups under load", |wish| backups::run(wish, SQLITE)),
+        Experiment::new("T18/postgres", "backups under load", |wish| backups::run(wish, POSTGRES)),
         Experiment::new("T20", "a server with a wrong clock", clocks::run),
     ]
 }

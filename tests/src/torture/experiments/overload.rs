@@ -1,7 +1,10 @@
 //! T6d. Clients that don't wait for answers send twice what the server can take: it goes on storing nearly as
 //! much as it can, refuses the rest soon, and is well again soon after.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -20,8 +23,8 @@ use crate::{
 /// Events in a request: enough to make the server work more than its clients.
 const BATCH: usize = 20;
 const CLOSED_LOOP_CLIENTS: usize = 32;
-/// In step with what this machine can take in a debug build: the caps are numbers of requests, and how long these
-/// take nobody but the operator knows.
+/// In step with what this machine can take in a debug build. Where the threads that read and parse are what is short,
+/// requests wait for these before any queue sees them, and only this cap bounds how long.
 const SETTINGS: [(&str, &str); 1] = [("server.max_requests_in_flight", "96")];
 const REFUSAL: Duration = Duration::from_secs(1);
 const RECOVERY: Duration = Duration::from_secs(10);
@@ -73,6 +76,7 @@ pub(super) async fn run(wish: Wish) -> Report {
             seconds(twice.refused.quantile(0.99))
         ),
     );
+    report.figure("codes of refusals", format!("{:?}", twice.codes));
     report.figure("no answer or another status", twice.other);
     report.figure("memory", format!("{} MiB", rss / 1024 / 1024));
     report.figure("normal again at half of it after", seconds(normal));
@@ -117,6 +121,8 @@ struct Offered {
     /// Those that were answered before the sending ended.
     accepted_in_time: usize,
     refused: Timing,
+    /// How often each code of a refusal came.
+    codes: BTreeMap<String, usize>,
     other: usize,
 }
 
@@ -137,7 +143,10 @@ async fn open_loop(way: &Client, rate: f64, length: Duration) -> Offered {
     }
     let mut offered = Offered { length, ..Offered::default() };
     for request in join_all(sent).await {
-        let (status, took, at) = request.expect("a request never panics");
+        let ((status, code), took, at) = request.expect("a request never panics");
+        if let Some(code) = code {
+            *offered.codes.entry(code).or_default() += 1;
+        }
         match status {
             200 => {
                 offered.accepted.add(took);
@@ -150,10 +159,13 @@ async fn open_loop(way: &Client, rate: f64, length: Duration) -> Offered {
     offered
 }
 
-/// The status of a batch; 0 is no answer.
-async fn send(way: &Client) -> u16 {
+/// The status of a batch, and the code of the first problem with it; 0 is no answer.
+async fn send(way: &Client) -> (u16, Option<String>) {
     let events: Vec<Value> = (0..BATCH).map(|_| event_with(&unique("load"), "one")).collect();
     let request =
         way.request(Method::POST, "/api/v1/ingestion/events/batch").json(&json!({"events": events}));
-    way.try_execute(request).await.map_or(0, |answer| answer.status)
+    let Ok(answer) = way.try_execute(request).await else { return (0, None) };
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let code = body["code"].as_str().or_else(|| body["results"][0]["code"].as_str());
+    (answer.status, code.map(str::to_owned))
 }

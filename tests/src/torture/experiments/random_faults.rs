@@ -17,7 +17,7 @@ use crate::{
         report::Report,
         schedule::{Schedule, Shape},
         timing::{Timing, seconds},
-        traffic::{Traffic, resolve, wait_until_stored},
+        traffic::{Traffic, resolve, try_until_stored, wait_until_stored},
     },
 };
 
@@ -69,7 +69,14 @@ pub(super) async fn run(wish: Wish, combination: Combination) -> Report {
             fault.mend(&mut cluster).await;
         }
         for way in &ways {
-            let took = wait_until_stored(way, &ledger, RECOVERY).await;
+            let took = match try_until_stored(way, &ledger, RECOVERY).await {
+                Ok(took) => took,
+                Err(failure) => {
+                    report.expect(false, || format!("after {:?}: {failure}", round.faults));
+                    // What comes after is to be seen as well, if anything does.
+                    wait_until_stored(way, &ledger, 4 * RECOVERY).await
+                }
+            };
             recoveries.add(took);
             if took > slowest.0 {
                 slowest = (took, format!("{:?}", round.faults));

@@ -44,7 +44,7 @@ pub(crate) struct Resolved<'a> {
     path = "/api/v1/alerting/alerts/{alert_id}/acknowledge",
     tag = "alerting",
     params(openapi::alerting::AlertPath),
-    request_body(content = Option<openapi::alerting::Acknowledge>, content_type = "application/json"),
+    request_body(content = openapi::alerting::Acknowledge, content_type = "application/json"),
     responses(
         (status = 200, description = "it is acknowledged, now or already", body = Acted),
         openapi::responses::ActionProblems,
@@ -67,7 +67,7 @@ pub(crate) async fn acknowledge_alert(
     path = "/api/v1/alerting/alerts/{alert_id}/suppress",
     tag = "alerting",
     params(openapi::alerting::AlertPath),
-    request_body(content = Option<openapi::alerting::Suppress>, content_type = "application/json"),
+    request_body(content = openapi::alerting::Suppress, content_type = "application/json"),
     responses(
         (status = 200, description = "it is suppressed, now or already", body = Acted),
         openapi::responses::ActionProblems,
@@ -90,7 +90,7 @@ pub(crate) async fn suppress_alert(
     path = "/api/v1/alerting/alerts/{alert_id}/reactivate",
     tag = "alerting",
     params(openapi::alerting::AlertPath),
-    request_body(content = Option<openapi::alerting::Reactivate>, content_type = "application/json"),
+    request_body(content = openapi::alerting::Reactivate, content_type = "application/json"),
     responses(
         (status = 200, description = "it is active, now or already", body = Acted),
         openapi::responses::ActionProblems,
@@ -113,7 +113,7 @@ pub(crate) async fn reactivate_alert(
     path = "/api/v1/alerting/alerts/{alert_id}/resolve",
     tag = "alerting",
     params(openapi::alerting::AlertPath),
-    request_body(content = Option<openapi::alerting::Resolve>, content_type = "application/json"),
+    request_body(content = openapi::alerting::Resolve, content_type = "application/json"),
     responses(
         (status = 200, description = "it is over, now or already", body = Resolved),
         openapi::responses::ActionProblems,

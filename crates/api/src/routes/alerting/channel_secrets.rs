@@ -14,7 +14,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::channels::{CHANNEL, find};
-use crate::{answer, caller::Caller, error::ApiError, openapi, state::State};
+use crate::{
+    answer,
+    caller::{Caller, origin},
+    error::ApiError,
+    openapi,
+    state::State,
+};
 
 /// For how long notices are signed with the old secret as well.
 const OVERLAP_SECS: i64 = 24 * 3_600;
@@ -59,7 +65,8 @@ pub(crate) async fn rotate_secret(
     secrets.previous_signing = secrets.signing.replace(new.clone()).map(|old| (old, until));
     let channel = Channel { updated_at: now, ..channel };
     let sealed = sealed(&state, &channel, &secrets)?;
-    match state.store.change_channel(&channel, Some(&sealed)).await? {
+    let origin = origin(&state, &request, caller.actor());
+    match state.store.rotate_channel_secret(&channel, &sealed, &origin).await? {
         ChannelChange::Changed => answer::json(&SecretRotated {
             success: true,
             message: "Signing secret rotated successfully",

@@ -16,7 +16,13 @@ use super::{
     channel_secrets::{check_destination, new_signing_secret, opened, sealed},
     request,
 };
-use crate::{answer, caller::Caller, error::ApiError, openapi, query, state::State};
+use crate::{
+    answer,
+    caller::{Caller, origin},
+    error::ApiError,
+    openapi, query,
+    state::State,
+};
 
 pub(super) const CHANNEL: &str = "channel";
 /// How many channels a tenant may have.
@@ -87,7 +93,8 @@ pub(crate) async fn create_channel(
     let signing = new_signing_secret(&state, &channel)?;
     let secrets = ChannelSecrets { given: draft.secrets, signing: signing.clone(), previous_signing: None };
     let sealed = sealed(&state, &channel, &secrets)?;
-    match state.store.create_channel(&channel, Some(&sealed), MAX_CHANNELS).await? {
+    let origin = origin(&state, &request, caller.actor());
+    match state.store.create_channel(&channel, Some(&sealed), MAX_CHANNELS, &origin).await? {
         ChannelCreated::Created => one(&channel, signing.as_ref(), "Channel created successfully"),
         ChannelCreated::NameTaken => Err(ApiError::NameTaken(CHANNEL)),
         ChannelCreated::QuotaExceeded => Err(ApiError::QuotaExceeded { what: "channels", max: MAX_CHANNELS }),
@@ -186,7 +193,8 @@ pub(crate) async fn update_channel(
         (secrets.signing, secrets.previous_signing) = (made.clone(), None);
     }
     let sealed = sealed(&state, &channel, &secrets)?;
-    match state.store.change_channel(&channel, Some(&sealed)).await? {
+    let origin = origin(&state, &request, caller.actor());
+    match state.store.change_channel(&channel, Some(&sealed), &origin).await? {
         ChannelChange::Changed => one(&channel, made.as_ref(), "Channel updated successfully"),
         ChannelChange::NameTaken => Err(ApiError::NameTaken(CHANNEL)),
         ChannelChange::Gone => Err(ApiError::NoSuch(CHANNEL)),
@@ -212,7 +220,8 @@ pub(crate) async fn delete_channel(
 ) -> Result<HttpResponse, ApiError> {
     caller.require(Scope::RulesWrite)?;
     let channel_id: ChannelId = request::id(&request, "channel_id", CHANNEL)?;
-    if !state.store.delete_channel(caller.tenant_id(), channel_id).await? {
+    let origin = origin(&state, &request, caller.actor());
+    if !state.store.delete_channel(caller.tenant_id(), channel_id, &origin).await? {
         return Err(ApiError::NoSuch(CHANNEL));
     }
     answer::json(&ChannelDeleted { success: true, message: "Channel deleted successfully", channel_id })

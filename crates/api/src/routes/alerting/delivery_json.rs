@@ -22,7 +22,7 @@ pub(crate) struct DeliveryJson<'a> {
     #[schema(value_type = Option<String>, format = Uuid)]
     rule_id: Option<RuleId>,
     rule_name: &'a str,
-    /// `firing`, `worsened`, `repeat`, `resolved`, `channel_disabled` or `test`.
+    /// `firing`, `worsened`, `repeat`, `resolved`, `channel_disabled`, `owners_told` or `test`.
     #[schema(value_type = String, example = "firing")]
     reason: DeliveryReason,
     /// `pending`, `delivered` or `failed`.

@@ -16,10 +16,14 @@ use super::{
     KEPT_CHANGING, MAX_ROUNDS, request,
     rule_json::{RuleJson, unconfigured},
 };
-use crate::{answer, caller::Caller, error::ApiError, openapi, query, state::State};
+use crate::{
+    answer,
+    caller::{Caller, origin},
+    error::ApiError,
+    openapi, query,
+    state::State,
+};
 
-/// How many rules a tenant may have.
-const MAX_RULES: u32 = 1_000;
 pub(super) const RULE: &str = "rule";
 
 /// A rule that was made or changed.
@@ -95,9 +99,11 @@ pub(crate) async fn create_rule(
         last_triggered_at: None,
         total_triggers: 0,
     };
-    match state.store.create_rule(&rule, job(&state, &rule).as_ref(), MAX_RULES).await? {
+    let max = state.alerting.max_rules;
+    let origin = origin(&state, &request, caller.actor());
+    match state.store.create_rule(&rule, job(&state, &rule).as_ref(), max, &origin).await? {
         RuleCreated::Created => kept(&state, &rule, "Alert rule created successfully").await,
-        RuleCreated::QuotaExceeded => Err(ApiError::QuotaExceeded { what: "rules", max: MAX_RULES }),
+        RuleCreated::QuotaExceeded => Err(ApiError::QuotaExceeded { what: "rules", max }),
     }
 }
 
@@ -183,10 +189,10 @@ pub(crate) async fn update_rule(
     let body = request::json(&state, &request, payload).await?;
     for _ in 0..MAX_ROUNDS {
         let mut rule = find(&state, &caller, &request).await?;
-        let now = state.clock.now();
+        let origin = origin(&state, &request, caller.actor());
         rule.definition = rule.definition.updated(&body)?;
-        rule.updated_at = now;
-        match state.store.change_rule(&rule, job(&state, &rule).as_ref(), now, &*state.ids).await? {
+        rule.updated_at = origin.at;
+        match state.store.change_rule(&rule, job(&state, &rule).as_ref(), &*state.ids, &origin).await? {
             RuleChange::Changed => return kept(&state, &rule, "Alert rule updated successfully").await,
             RuleChange::Moved => {}
             RuleChange::Gone => return Err(ApiError::NoSuch(RULE)),
@@ -214,8 +220,8 @@ pub(crate) async fn delete_rule(
 ) -> Result<HttpResponse, ApiError> {
     caller.require(Scope::RulesWrite)?;
     let rule_id: RuleId = request::id(&request, "rule_id", RULE)?;
-    let now = state.clock.now();
-    if !state.store.delete_rule(caller.tenant_id(), rule_id, now, &*state.ids).await? {
+    let origin = origin(&state, &request, caller.actor());
+    if !state.store.delete_rule(caller.tenant_id(), rule_id, &*state.ids, &origin).await? {
         return Err(ApiError::NoSuch(RULE));
     }
     answer::json(&RuleDeleted { success: true, message: "Alert rule deleted successfully", rule_id })

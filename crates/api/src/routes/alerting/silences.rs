@@ -11,7 +11,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::request;
-use crate::{answer, caller::Caller, error::ApiError, openapi, query, state::State};
+use crate::{
+    answer,
+    caller::{Caller, origin},
+    error::ApiError,
+    openapi, query,
+    state::State,
+};
 
 const SILENCE: &str = "silence";
 
@@ -103,7 +109,7 @@ pub(crate) async fn create_silence(
         comment: draft.comment,
         created_at: now,
     };
-    state.store.create_silence(&silence).await?;
+    state.store.create_silence(&silence, &origin(&state, &request, caller.actor())).await?;
     one(&silence, now, "Silence created successfully")
 }
 
@@ -180,7 +186,8 @@ pub(crate) async fn end_silence(
 ) -> Result<HttpResponse, ApiError> {
     caller.require(Scope::RulesWrite)?;
     let silence_id: SilenceId = request::id(&request, "silence_id", SILENCE)?;
-    if !state.store.end_silence(caller.tenant_id(), silence_id, state.clock.now()).await? {
+    let origin = origin(&state, &request, caller.actor());
+    if !state.store.end_silence(caller.tenant_id(), silence_id, &origin).await? {
         return Err(ApiError::NoSuch(SILENCE));
     }
     answer::json(&SilenceEnded { success: true, message: "Silence ended successfully", silence_id })

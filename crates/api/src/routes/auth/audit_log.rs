@@ -29,7 +29,7 @@ pub(crate) struct AuditEntryJson {
     /// What.
     #[schema(value_type = String, example = "key.created")]
     pub(super) action: AuditAction,
-    /// To what: `user:<id>`, `key:<id>`, `session:<id>` or `tenant:<id>`.
+    /// To what: `user:`, `key:`, `session:`, `rule:`, `channel:`, `silence:` or `tenant:`, and its id.
     pub(super) target: String,
     /// A hash over all that it was; null when it was not there, or nothing of it changed.
     #[schema(value_type = Option<String>)]

@@ -7,6 +7,7 @@ pub(crate) mod change_password;
 pub(crate) mod health;
 pub(crate) mod login;
 pub(crate) mod logout;
+mod mails;
 pub(crate) mod password_reset;
 pub(crate) mod profile;
 pub(crate) mod refresh;

@@ -11,7 +11,11 @@ use pulsestream_domain::{
 };
 use pulsestream_identity::{PASSWORD_RESET_SECS, mail::Mail, throttle::Attempt};
 
-use super::{logout::AuthDone, requests, session::new_token};
+use super::{
+    logout::AuthDone,
+    mails::{self, SendError},
+    requests,
+};
 use crate::{
     caller::{client_address, origin},
     error::ApiError,
@@ -51,17 +55,9 @@ pub(crate) async fn request_password_reset(
         let message = "Mails are not set up here: ask an administrator for a new password";
         return Ok(Json(AuthDone { message }));
     }
-    // Beside the request: how long it takes must not tell whether there is such a user.
-    if let Ok(permit) = state.mail_permits.clone().try_acquire_owned() {
-        let (state, origin) = (state.clone(), origin(&state, &request, Actor::Anonymous));
-        let mails = state.mails.clone();
-        mails.spawn(async move {
-            let _permit = permit;
-            if let Err(error) = send(&state, &slug, &email, &origin).await {
-                tracing::warn!(%error, "a mail to reset a password was not sent");
-            }
-        });
-    }
+    let origin = origin(&state, &request, Actor::Anonymous);
+    let sender = state.clone();
+    mails::beside(&state, async move { send(&sender, &slug, &email, &origin).await });
     let message = "If there is such an account, a mail is on its way to it";
     Ok(Json(AuthDone { message }))
 }
@@ -69,25 +65,9 @@ pub(crate) async fn request_password_reset(
 async fn send(state: &State, slug: &Slug, email: &Email, origin: &Origin) -> Result<(), SendError> {
     let Some(tenant) = state.store.tenant_by_slug(slug).await? else { return Ok(()) };
     let user = state.store.user_by_email(tenant.id, email).await?;
-    let (Some(user), Some(mail)) = (user.filter(|user| user.is_active), &state.identity.mail) else {
-        return Ok(());
-    };
-    let token = new_token(state, Purpose::PasswordReset, tenant.id);
-    let expires_at = origin.at.plus_secs(PASSWORD_RESET_SECS);
-    state.store.create_password_reset(tenant.id, user.id, &token.digest(), expires_at, origin).await?;
-    // Behind the `#`, which browsers send to nobody.
-    let link = format!("{}/reset-password#{}", state.settings.public_url, token.reveal());
-    mail.send(Mail::password_reset(user.email, &link, PASSWORD_RESET_SECS / 60))
-        .await
-        .map_err(SendError::Mail)
-}
-
-#[derive(Debug, thiserror::Error)]
-enum SendError {
-    #[error("the store failed")]
-    Store(#[from] pulsestream_domain::ports::StoreError),
-    #[error("the mail was not taken: {0}")]
-    Mail(pulsestream_domain::ports::BoxError),
+    let Some(user) = user.filter(|user| user.is_active) else { return Ok(()) };
+    let mail = |link: &str| Mail::password_reset(user.email.clone(), link, PASSWORD_RESET_SECS / 60);
+    mails::send_link(state, &user, PASSWORD_RESET_SECS, origin, mail).await
 }
 
 /// Sets a new password with a token out of a mail, and ends all sessions.

@@ -6,14 +6,20 @@ use actix_web::{
 };
 use pulsestream_domain::{
     event::Reason,
-    identity::{Role, User, UserId},
+    identity::{Origin, Role, User, UserId},
 };
-use pulsestream_identity::{authority::Action, passwords::one_time_password};
+use pulsestream_identity::{
+    USER_INVITATION_SECS, authority::Action, mail::Mail, passwords::one_time_password,
+};
 use pulsestream_storage::CreateError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{requests, user_json::UserJson};
+use super::{
+    mails::{self, SendError},
+    requests,
+    user_json::UserJson,
+};
 use crate::{
     caller::{Caller, origin},
     error::{ApiError, Conflict},
@@ -34,7 +40,8 @@ pub(crate) struct NewUserAnswer {
     one_time_password: Option<String>,
 }
 
-/// Makes a user of the caller's tenant.
+/// Makes a user of the caller's tenant. One without a password gets a mail with a link to choose it, where mails are set
+/// up.
 #[utoipa::path(
     post,
     path = "/api/v1/auth/register/user",
@@ -81,12 +88,28 @@ pub(crate) async fn register_user(
         last_login_at: None,
     };
     state.store.create_user(&user, &origin(&state, &request, caller.actor())).await?;
+    if one_time.is_some() {
+        // A change of its own, with a line of its own in the audit log.
+        let (sender, user, origin) = (state.clone(), user.clone(), origin(&state, &request, caller.actor()));
+        mails::beside(&state, async move { invite(&sender, &user, &origin).await });
+    }
     Ok(Json(NewUserAnswer {
         success: true,
         message: "User registered successfully",
         user: UserJson::from(&user),
         one_time_password: one_time.map(|password| password.reveal().to_owned()),
     }))
+}
+
+/// Who has no password of their own yet gets a mail to choose one, if mails are set up.
+async fn invite(state: &State, user: &User, origin: &Origin) -> Result<(), SendError> {
+    if state.identity.mail.is_none() {
+        return Ok(());
+    }
+    let Some(tenant) = state.store.tenant(user.tenant_id).await? else { return Ok(()) };
+    let hours = USER_INVITATION_SECS / 3_600;
+    let mail = |link: &str| Mail::invitation(user.email.clone(), &tenant.name, link, hours);
+    mails::send_link(state, user, USER_INVITATION_SECS, origin, mail).await
 }
 
 impl From<CreateError> for ApiError {

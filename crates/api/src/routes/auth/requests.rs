@@ -3,13 +3,15 @@
 
 use utoipa::{IntoParams, ToSchema};
 
+use crate::openapi::words::{DuplicatePolicyWord, EventTypeWord, FormatWord, RoleWord, ScopeWord};
+
 /// A tenant to make.
 #[derive(ToSchema)]
 pub(crate) struct NewTenantBody {
     #[schema(min_length = 1, max_length = 255, example = "Acme")]
     name: String,
     /// 1 to 100 of a-z, 0-9 and '-'; unique.
-    #[schema(min_length = 1, max_length = 100, example = "acme")]
+    #[schema(pattern = "^[a-z0-9][a-z0-9-]{0,99}$", example = "acme")]
     slug: String,
     /// Also what its owner logs in with.
     #[schema(format = "email")]
@@ -21,6 +23,7 @@ pub(crate) struct NewTenantBody {
     #[schema(max_length = 64, default = "UTC")]
     timezone: Option<String>,
     /// Where tenants are made by invitation only.
+    #[schema(max_length = 2_048)]
     invitation: Option<String>,
 }
 
@@ -31,6 +34,7 @@ pub(crate) struct LoginBody {
     email: String,
     #[schema(format = "password", max_length = 1_024)]
     password: String,
+    #[schema(pattern = "^[a-z0-9][a-z0-9-]{0,99}$", example = "acme")]
     tenant_slug: String,
     /// Keeps the refresh token good for 30 days instead of 7.
     #[schema(default = false)]
@@ -40,6 +44,7 @@ pub(crate) struct LoginBody {
 /// A refresh token, which is good once.
 #[derive(ToSchema)]
 pub(crate) struct RefreshBody {
+    #[schema(max_length = 1_024)]
     refresh_token: String,
 }
 
@@ -54,7 +59,8 @@ pub(crate) struct NewUserBody {
     #[schema(max_length = 255)]
     full_name: Option<String>,
     /// `viewer`, `admin` or `owner`.
-    #[schema(default = "viewer")]
+    /// Without it: `viewer`.
+    #[schema(inline, value_type = Option<RoleWord>)]
     role: Option<String>,
 }
 
@@ -73,6 +79,7 @@ pub(crate) struct UserBody {
     #[schema(max_length = 255)]
     full_name: Option<String>,
     /// `viewer`, `admin` or `owner`.
+    #[schema(inline, value_type = Option<RoleWord>)]
     role: Option<String>,
     /// False ends their sessions and lets them begin no other.
     is_active: Option<bool>,
@@ -92,12 +99,14 @@ pub(crate) struct ChangePasswordBody {
 pub(crate) struct PasswordResetBody {
     #[schema(format = "email")]
     email: String,
+    #[schema(pattern = "^[a-z0-9][a-z0-9-]{0,99}$", example = "acme")]
     tenant_slug: String,
 }
 
 /// A token out of a mail, and a new password.
 #[derive(ToSchema)]
 pub(crate) struct PasswordResetConfirmBody {
+    #[schema(max_length = 1_024)]
     token: String,
     #[schema(format = "password", min_length = 12, max_length = 1_024)]
     new_password: String,
@@ -123,8 +132,9 @@ pub(crate) struct TenantProfileBody {
     #[schema(minimum = 1)]
     rate_limit_burst: Option<u32>,
     /// `strict`, `lenient` or `reject`.
+    #[schema(inline, value_type = Option<DuplicatePolicyWord>)]
     duplicate_policy: Option<String>,
-    /// How many days events are kept; null for ever.
+    /// How many days events are kept after they were taken in; null for ever.
     #[schema(minimum = 1, maximum = 36_500)]
     retention_days: Option<u32>,
 }
@@ -135,7 +145,7 @@ pub(crate) struct NewApiKeyBody {
     #[schema(min_length = 1, max_length = 100)]
     name: String,
     /// `events:write`, `events:read`, `rules:write`, `admin`.
-    #[schema(example = json!(["events:write"]))]
+    #[schema(inline, value_type = Option<Vec<ScopeWord>>)]
     scopes: Option<Vec<String>>,
     #[schema(format = DateTime)]
     expires_at: Option<String>,
@@ -143,6 +153,7 @@ pub(crate) struct NewApiKeyBody {
     #[schema(max_items = 100)]
     allowed_services: Option<Vec<String>>,
     /// It may send events of these types only.
+    #[schema(inline, value_type = Option<Vec<EventTypeWord>>)]
     allowed_event_types: Option<Vec<String>>,
     /// It is taken from these addresses only: CIDR ranges.
     #[schema(max_items = 100)]
@@ -165,11 +176,12 @@ pub(crate) struct RotateApiKeyBody {
 #[into_params(parameter_in = Query)]
 pub(crate) struct UserListing {
     /// How many to leave out.
-    #[param(minimum = 0, default = 0)]
+    #[param(minimum = 0, maximum = 4_294_967_295_u64, default = 0, value_type = Option<u64>)]
     skip: Option<u32>,
     #[param(minimum = 1, maximum = 1_000, default = 100)]
     limit: Option<u32>,
     /// In the address or the name, whatever its case.
+    #[param(min_length = 0)]
     search: Option<String>,
 }
 
@@ -200,10 +212,12 @@ pub(crate) struct AuditListing {
     #[param(format = DateTime)]
     end_time: Option<String>,
     /// `user:<id>`, `key:<id>`, `operator` or `anonymous`.
+    #[param(pattern = "^(operator|anonymous|(user|key):.+)$")]
     actor: Option<String>,
     /// Such as `key.created`.
     action: Option<String>,
     /// `user:<id>`, `key:<id>`, `session:<id>` or `tenant:<id>`.
+    #[param(min_length = 0)]
     target: Option<String>,
 }
 
@@ -222,6 +236,7 @@ pub(crate) struct AuditPaging {
 #[into_params(parameter_in = Query)]
 pub(crate) struct AuditFormat {
     /// `ndjson` or `csv`.
-    #[param(default = "ndjson")]
+    /// Without it: `ndjson`.
+    #[param(inline, value_type = Option<FormatWord>)]
     format: Option<String>,
 }

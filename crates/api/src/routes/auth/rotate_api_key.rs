@@ -31,7 +31,7 @@ const MAX_GRACE_SECONDS: u32 = 2_592_000;
     path = "/api/v1/auth/api-keys/{key_id}/rotate",
     tag = "auth",
     params(requests::KeyPath),
-    request_body(content = Option<requests::RotateApiKeyBody>, content_type = "application/json"),
+    request_body(content = requests::RotateApiKeyBody, content_type = "application/json"),
     responses(
         (status = 200, description = "the new key, in the clear this once", body = NewApiKeyAnswer),
         openapi::responses::AccountChangeProblems,

@@ -45,7 +45,7 @@ pub(crate) struct TenantJson {
     /// What a resent id with other content is answered.
     #[schema(value_type = String)]
     duplicate_policy: DuplicatePolicy,
-    /// How many days events are kept; null for ever.
+    /// How many days events are kept after they were taken in; null for ever.
     retention_days: Option<u32>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,

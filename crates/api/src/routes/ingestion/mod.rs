@@ -14,7 +14,12 @@ pub(crate) mod search;
 pub(crate) mod stats;
 pub(crate) mod vocabulary;
 
+use actix_web::http::Method;
+
 use crate::endpoint::Endpoint;
+
+/// What is done with an event by its address, also where that ends like an action of another.
+static ON_EVENTS: [Method; 3] = [Method::GET, Method::HEAD, Method::DELETE];
 
 /// Every route here. Event ids are any printable text, so whatever has a name of its own comes first.
 pub(crate) fn endpoints() -> Vec<Endpoint> {
@@ -33,7 +38,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         at("/api/v1/ingestion/events/severities").get(vocabulary::severities),
         at("/api/v1/ingestion/events/{event_id}/retry")
             .with_pattern("/api/v1/ingestion/events/{event_id:.+}/retry")
-            .sharing_pattern()
+            .leaving(&ON_EVENTS)
             .post(event::retry_event),
         at("/api/v1/ingestion/events/{event_id}")
             .with_pattern("/api/v1/ingestion/events/{event_id:.+}")

@@ -86,6 +86,12 @@ pub(crate) struct BatchItem<'a> {
     )),
     responses(
         (status = 200, description = "at least one event is stored", body = BatchAnswer),
+        (status = 422, description = "all events are rejected, or the body has another shape",
+            content((BatchAnswer = "application/json"), (openapi::schemas::Problem = "application/problem+json"))),
+        (status = 429, description = "the limit is used up",
+            content((BatchAnswer = "application/json"), (openapi::schemas::Problem = "application/problem+json"))),
+        (status = 503, description = "the store did not answer, or there is too much to do",
+            content((BatchAnswer = "application/json"), (openapi::schemas::Problem = "application/problem+json"))),
         openapi::responses::BatchProblems,
     ),
     security(("api_key" = []), ("bearer" = [])),

@@ -1,22 +1,25 @@
-//! The store keeps the contract of an alert store.
+//! The store keeps the contracts of an alert store and of a delivery store.
 
 use async_trait::async_trait;
 use pulsestream_domain::{
     Timestamp,
     alerting::{
-        Alert, AlertId, AlertQuery, Channel, Delivery, DeliveryQuery, EVALUATE_RULE, Rule, RuleCreated,
-        RuleId, Silence, TimelineEntry,
+        Alert, AlertId, AlertQuery, Attempt, Channel, ChannelCreated, ChannelId, Committed, Delivery,
+        DeliveryId, DeliveryQuery, EVALUATE_RULE, Evaluation, Rule, RuleCreated, RuleId, Silence,
+        TimelineEntry, Transition,
     },
     event::{EventId, NewEvent},
     job::{Demand, JobId, LeasedJob, NewJob},
-    ports::{AlertStore, JobQueue as _},
+    ports::{AlertStore, DeliveryStore, JobQueue},
     tenant::TenantId,
 };
 use pulsestream_testing::{builders, contract};
+use serde_json::json;
+use uuid::Uuid;
 
 use crate::support::{Fresh, on_both, origin};
 
-on_both!(the_store_keeps_the_contract_of_an_alert_store);
+on_both!(the_store_keeps_the_contract_of_an_alert_store, the_store_keeps_the_contract_of_a_delivery_store,);
 
 async fn the_store_keeps_the_contract_of_an_alert_store(fresh: &Fresh) {
     for number in [911, 912] {
@@ -44,16 +47,16 @@ impl contract::AlertFixture for Fresh {
             unique_key: Some(rule.id.to_string()),
             ..NewJob::new(rule.tenant_id, JobId(rule.id.0), EVALUATE_RULE, first_tick)
         };
-        let created = self.store.create_rule(rule, Some(&job), 1_000).await.unwrap();
+        let created = self.store.create_rule(rule, Some(&job), 1_000, &origin()).await.unwrap();
         assert_eq!(created, RuleCreated::Created);
     }
 
     async fn add_channel(&self, channel: &Channel) {
-        self.store.create_channel(channel, None, 100).await.unwrap();
+        self.store.create_channel(channel, None, 100, &origin()).await.unwrap();
     }
 
     async fn add_silence(&self, silence: &Silence) {
-        self.store.create_silence(silence).await.unwrap();
+        self.store.create_silence(silence, &origin()).await.unwrap();
     }
 
     async fn rule(&self, tenant_id: TenantId, rule_id: RuleId) -> Option<Rule> {
@@ -108,5 +111,56 @@ impl contract::AlertFixture for Fresh {
             others.into_iter().map(|job| (job.lease, pulsestream_domain::job::Settlement::Release));
         self.store.settle(&released.collect::<Vec<_>>(), now).await.unwrap();
         meant.into_iter().next()
+    }
+}
+
+/// Deliveries come from evaluations, which are those of a rule.
+const RULE: RuleId = RuleId(Uuid::from_u128(1));
+
+async fn the_store_keeps_the_contract_of_a_delivery_store(fresh: &Fresh) {
+    for number in [921, 922] {
+        let tenant = builders::tenant(number);
+        fresh.store.create_tenant(&tenant, None, &origin()).await.unwrap();
+        let rule = builders::rule(tenant.id, RULE.0.as_u128(), json!({}));
+        assert_eq!(fresh.store.create_rule(&rule, None, 1, &origin()).await.unwrap(), RuleCreated::Created);
+    }
+    contract::delivery_store(fresh).await;
+}
+
+#[async_trait]
+impl contract::DeliveryFixture for Fresh {
+    fn store(&self) -> &dyn DeliveryStore {
+        &self.store
+    }
+
+    fn queue(&self) -> &dyn JobQueue {
+        &self.store
+    }
+
+    async fn add_channel(&self, channel: &Channel, sealed_secrets: Option<&str>) {
+        let created = self.store.create_channel(channel, sealed_secrets, 100, &origin()).await.unwrap();
+        assert_eq!(created, ChannelCreated::Created);
+    }
+
+    async fn add_delivery(&self, delivery: &Delivery) {
+        let rule = self.store.rule(delivery.tenant_id, RULE).await.unwrap().unwrap();
+        let evaluation = Evaluation {
+            tenant_id: delivery.tenant_id,
+            rule_id: RULE,
+            revision: rule.revision,
+            at: delivery.created_at,
+            transition: Transition { deliveries: vec![delivery.clone()], ..Transition::default() },
+            settlement: None,
+        };
+        let committed = self.store.commit(&evaluation, delivery.created_at).await.unwrap();
+        assert_eq!(committed, Committed::Committed);
+    }
+
+    async fn channel(&self, tenant_id: TenantId, id: ChannelId) -> Option<Channel> {
+        self.store.channel(tenant_id, id).await.unwrap()
+    }
+
+    async fn delivery(&self, tenant_id: TenantId, id: DeliveryId) -> Option<(Delivery, Vec<Attempt>)> {
+        self.store.delivery(tenant_id, id).await.unwrap()
     }
 }

@@ -15,7 +15,7 @@ use pulsestream_testing::{builders::log_channel, clock::SequentialIds};
 use serde_json::json;
 
 use super::{add_rule, alert, delivery, open, rule, two_tenants};
-use crate::support::{Fresh, NOW, OTHER, TENANT, on_both};
+use crate::support::{Fresh, NOW, OTHER, TENANT, on_both, origin};
 
 on_both!(
     an_attempt_is_recorded_with_all_that_follows_or_not_at_all,
@@ -29,7 +29,7 @@ async fn one_delivery(fresh: &Fresh) -> Delivery {
     two_tenants(fresh).await;
     let known = rule(TENANT, 1, json!({}));
     add_rule(fresh, &known).await;
-    fresh.store.create_channel(&log_channel(TENANT, 9), Some("sealed"), 5).await.unwrap();
+    fresh.store.create_channel(&log_channel(TENANT, 9), Some("sealed"), 5, &origin()).await.unwrap();
     let raised = alert(&known, 11, pulsestream_domain::alerting::AlertStatus::Active);
     let told = delivery(&known, 21, 9, &[&raised]);
     open(fresh, &known, &[raised], std::slice::from_ref(&told)).await;
@@ -164,7 +164,7 @@ async fn a_deleted_channel_gets_nothing_more(fresh: &Fresh) {
     let told = one_delivery(fresh).await;
     let job = claim(fresh, NOW).await.unwrap();
 
-    assert!(fresh.store.delete_channel(TENANT, told.channel_id).await.unwrap());
+    assert!(fresh.store.delete_channel(TENANT, told.channel_id, &origin()).await.unwrap());
 
     assert_eq!(fresh.store.due(&job, NOW).await.unwrap(), None);
     let (now, _) = fresh.store.delivery(TENANT, told.id).await.unwrap().unwrap();

@@ -13,7 +13,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{add_rule, alert, delivery, job, open, revision, rule, two_tenants};
-use crate::support::{Fresh, NOW, OTHER, TENANT, on_both};
+use crate::support::{Fresh, NOW, OTHER, TENANT, on_both, origin, origin_at};
 
 on_both!(
     a_tenant_has_only_so_many_rules_and_sees_only_its_own,
@@ -39,11 +39,14 @@ async fn a_tenant_has_only_so_many_rules_and_sees_only_its_own(fresh: &Fresh) {
     let (active, idle) = (rule(TENANT, 1, json!({})), rule(TENANT, 2, json!({"is_active": false})));
     let third = rule(TENANT, 3, json!({}));
     add_rule(fresh, &active).await;
-    fresh.store.create_rule(&idle, None, 2).await.unwrap();
+    fresh.store.create_rule(&idle, None, 2, &origin()).await.unwrap();
 
-    assert_eq!(fresh.store.create_rule(&third, None, 2).await.unwrap(), RuleCreated::QuotaExceeded);
     assert_eq!(
-        fresh.store.create_rule(&rule(OTHER, 3, json!({})), None, 2).await.unwrap(),
+        fresh.store.create_rule(&third, None, 2, &origin()).await.unwrap(),
+        RuleCreated::QuotaExceeded
+    );
+    assert_eq!(
+        fresh.store.create_rule(&rule(OTHER, 3, json!({})), None, 2, &origin()).await.unwrap(),
         RuleCreated::Created
     );
 
@@ -64,28 +67,34 @@ async fn a_change_is_made_only_of_what_was_read(fresh: &Fresh) {
     known.definition.name = "renamed".to_owned();
     let next = job(&known, 50, NOW.plus_secs(60));
 
-    assert_eq!(fresh.store.change_rule(&known, Some(&next), NOW, &ids()).await.unwrap(), RuleChange::Changed);
-    assert_eq!(fresh.store.change_rule(&known, Some(&next), NOW, &ids()).await.unwrap(), RuleChange::Moved);
+    assert_eq!(
+        fresh.store.change_rule(&known, Some(&next), &ids(), &origin()).await.unwrap(),
+        RuleChange::Changed
+    );
+    assert_eq!(
+        fresh.store.change_rule(&known, Some(&next), &ids(), &origin()).await.unwrap(),
+        RuleChange::Moved
+    );
 
     known.revision += 1;
     assert_eq!(fresh.store.rule(TENANT, known.id).await.unwrap(), Some(known.clone()));
     let figures = fresh.store.figures(NOW).await.unwrap();
     assert_eq!((figures[0].due, figures[0].scheduled), (0, 1), "the job was replaced");
     known.tenant_id = OTHER;
-    assert_eq!(fresh.store.change_rule(&known, None, NOW, &ids()).await.unwrap(), RuleChange::Gone);
+    assert_eq!(fresh.store.change_rule(&known, None, &ids(), &origin()).await.unwrap(), RuleChange::Gone);
 }
 
 async fn deactivating_ends_alerts_and_the_job(fresh: &Fresh) {
     two_tenants(fresh).await;
     let mut known = rule(TENANT, 1, json!({}));
     add_rule(fresh, &known).await;
-    fresh.store.create_channel(&log_channel(TENANT, 9), None, 5).await.unwrap();
+    fresh.store.create_channel(&log_channel(TENANT, 9), None, 5, &origin()).await.unwrap();
     let (raised, pending) = (alert(&known, 11, AlertStatus::Active), alert(&known, 12, AlertStatus::Pending));
     open(fresh, &known, &[raised.clone(), pending.clone()], &[]).await;
     known.revision = revision(fresh, known.id).await;
     known.definition.is_active = false;
 
-    let changed = fresh.store.change_rule(&known, None, NOW.plus_secs(5), &ids()).await.unwrap();
+    let changed = fresh.store.change_rule(&known, None, &ids(), &origin_at(NOW.plus_secs(5))).await.unwrap();
 
     assert_eq!(changed, RuleChange::Changed);
     let ended = fresh.store.alert(TENANT, raised.id).await.unwrap().unwrap();
@@ -117,10 +126,10 @@ async fn deleting_a_rule_leaves_its_alerts_on_record(fresh: &Fresh) {
     add_rule(fresh, &known).await;
     let raised = alert(&known, 11, AlertStatus::Acknowledged);
     open(fresh, &known, std::slice::from_ref(&raised), &[]).await;
-    assert!(!fresh.store.delete_rule(OTHER, known.id, NOW, &ids()).await.unwrap());
+    assert!(!fresh.store.delete_rule(OTHER, known.id, &ids(), &origin()).await.unwrap());
 
-    assert!(fresh.store.delete_rule(TENANT, known.id, NOW, &ids()).await.unwrap());
-    assert!(!fresh.store.delete_rule(TENANT, known.id, NOW, &ids()).await.unwrap());
+    assert!(fresh.store.delete_rule(TENANT, known.id, &ids(), &origin()).await.unwrap());
+    assert!(!fresh.store.delete_rule(TENANT, known.id, &ids(), &origin()).await.unwrap());
 
     assert_eq!(fresh.store.rule(TENANT, known.id).await.unwrap(), None);
     let ended = fresh.store.alert(TENANT, raised.id).await.unwrap().unwrap();
@@ -197,7 +206,7 @@ async fn channels_have_names_of_their_own_and_keep_their_secrets(fresh: &Fresh) 
     let first = log_channel(TENANT, 1);
     let same_name = Channel { name: first.name.clone(), ..log_channel(TENANT, 2) };
     let create = async |channel: &Channel, limit| {
-        fresh.store.create_channel(channel, Some("sealed"), limit).await.unwrap()
+        fresh.store.create_channel(channel, Some("sealed"), limit, &origin()).await.unwrap()
     };
     assert_eq!(create(&first, 2).await, ChannelCreated::Created);
     assert_eq!(create(&same_name, 2).await, ChannelCreated::NameTaken);
@@ -207,7 +216,9 @@ async fn channels_have_names_of_their_own_and_keep_their_secrets(fresh: &Fresh) 
 
     let disabled =
         Channel { enabled: false, disabled_reason: Some("gone".to_owned()), disabled_at: Some(NOW), ..first };
-    let change = async |channel: &Channel, sealed| fresh.store.change_channel(channel, sealed).await.unwrap();
+    let change = async |channel: &Channel, sealed| {
+        fresh.store.change_channel(channel, sealed, &origin()).await.unwrap()
+    };
     assert_eq!(change(&disabled, None).await, ChannelChange::Changed);
     assert_eq!(fresh.store.channel(TENANT, disabled.id).await.unwrap(), Some(disabled.clone()));
     let sealed = async |tenant_id| fresh.store.sealed_secrets(tenant_id, disabled.id).await.unwrap();
@@ -220,8 +231,8 @@ async fn channels_have_names_of_their_own_and_keep_their_secrets(fresh: &Fresh) 
     assert_eq!(fresh.store.channels(TENANT).await.unwrap(), [disabled, log_channel(TENANT, 2)]);
 
     let second = log_channel(TENANT, 2).id;
-    assert!(!fresh.store.delete_channel(OTHER, second).await.unwrap());
-    assert!(fresh.store.delete_channel(TENANT, second).await.unwrap());
+    assert!(!fresh.store.delete_channel(OTHER, second, &origin()).await.unwrap());
+    assert!(fresh.store.delete_channel(TENANT, second, &origin()).await.unwrap());
     assert_eq!(fresh.store.channel(TENANT, second).await.unwrap(), None);
 }
 
@@ -237,13 +248,13 @@ async fn a_silence_ends_when_somebody_ends_it(fresh: &Fresh) {
         comment: None,
         created_at: NOW,
     };
-    fresh.store.create_silence(&silence).await.unwrap();
-    assert!(!fresh.store.end_silence(OTHER, silence.id, NOW).await.unwrap());
+    fresh.store.create_silence(&silence, &origin()).await.unwrap();
+    assert!(!fresh.store.end_silence(OTHER, silence.id, &origin()).await.unwrap());
     assert_eq!(fresh.store.silence(OTHER, silence.id).await.unwrap(), None);
     assert_eq!(fresh.store.silences(OTHER, 10, 0).await.unwrap().total, 0);
 
-    assert!(fresh.store.end_silence(TENANT, silence.id, NOW.plus_secs(10)).await.unwrap());
-    assert!(fresh.store.end_silence(TENANT, silence.id, NOW.plus_secs(20)).await.unwrap());
+    assert!(fresh.store.end_silence(TENANT, silence.id, &origin_at(NOW.plus_secs(10))).await.unwrap());
+    assert!(fresh.store.end_silence(TENANT, silence.id, &origin_at(NOW.plus_secs(20))).await.unwrap());
 
     let ended = Silence { ends_at: NOW.plus_secs(10), ..silence };
     assert_eq!(fresh.store.silence(TENANT, ended.id).await.unwrap(), Some(ended.clone()));

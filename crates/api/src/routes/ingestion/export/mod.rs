@@ -29,6 +29,8 @@ const FIRST_PAGE_EVENTS: u32 = 50;
 
 /// How many bytes a page should have. The next one is as long as the last one suggests.
 const PAGE_BYTES: usize = 2 * 1024 * 1024;
+/// The largest number that the format `int64` of OpenAPI has: more events than that there are not.
+const MAX_EVENTS: u64 = i64::MAX as u64;
 
 /// How the events are written.
 #[derive(Clone, Copy)]
@@ -63,7 +65,7 @@ pub(crate) async fn export(
     let mut parameters = query::parameters(&request);
     let format = query::take_choice(&mut parameters, "format", &FORMATS)?;
     let (name, format) = format.unwrap_or(FORMATS[0]);
-    let limit = query::take_number(&mut parameters, "limit", 1, u64::MAX)?;
+    let limit = query::take_number(&mut parameters, "limit", 1, MAX_EVENTS)?;
     let query = parse(parameters, caller.tenant_id(), &state.cursors)?;
     let running = state.exports.enter().ok_or(ApiError::Overloaded)?;
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 /// What a member of a row's object is.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Column {
+pub(crate) enum Column {
     /// 32 hexadecimal digits.
     Uuid,
     /// A text, or nothing.
@@ -24,7 +24,7 @@ pub(super) enum Column {
 ///
 /// Without their number, PostgreSQL takes any list for a hundred rows, and would rather read the whole queue
 /// than look up as many.
-pub(super) fn rows(backend: DbBackend, columns: &[(&str, Column)]) -> String {
+pub(crate) fn rows(backend: DbBackend, columns: &[(&str, Column)]) -> String {
     let on_postgres = |(name, column): &(&str, Column)| match column {
         Column::Uuid => format!("{name} uuid"),
         Column::Text => format!("{name} text"),
@@ -45,22 +45,22 @@ pub(super) fn rows(backend: DbBackend, columns: &[(&str, Column)]) -> String {
 }
 
 /// The values of `$1` and `$2` for [`rows`].
-pub(super) fn values(list: Vec<serde_json::Value>) -> [Value; 2] {
+pub(crate) fn values(list: Vec<serde_json::Value>) -> [Value; 2] {
     let count = list.len() as i64;
     [serde_json::Value::Array(list).to_string().into(), count.into()]
 }
 
-pub(super) fn hex(id: Uuid) -> String {
+pub(crate) fn hex(id: Uuid) -> String {
     id.simple().to_string()
 }
 
 /// Reads the first two columns of a row: whose job it is, and which.
-pub(super) fn key(row: &QueryResult) -> Result<(TenantId, JobId), DbErr> {
+pub(crate) fn key(row: &QueryResult) -> Result<(TenantId, JobId), DbErr> {
     Ok((TenantId(row.try_get_by_index(0)?), JobId(row.try_get_by_index(1)?)))
 }
 
 /// Which leases held: those whose jobs a statement names.
-pub(super) fn checks<'a>(
+pub(crate) fn checks<'a>(
     leases: impl Iterator<Item = &'a Lease>,
     done: &[QueryResult],
 ) -> Result<Vec<LeaseCheck>, DbErr> {

@@ -1,0 +1,184 @@
+//! T6c. A crowd asks for exports and reads nothing of them: each is got rid of in time, memory is bounded, others are
+//! served meanwhile, and nothing of it is left in the end.
+
+use std::{
+    fs::{self, DirEntry},
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpSocket, TcpStream},
+    time::sleep,
+};
+
+use crate::{
+    App, Combination, Tenant, event, event_with_id,
+    torture::{
+        Wish,
+        report::Report,
+        timing::{Timing, seconds},
+    },
+    unique,
+};
+
+/// How long after the one before each comes: what they ask for takes the machine a while.
+const APART: Duration = Duration::from_millis(100);
+/// As many exports at a time as there may be readers, so that none is refused for want of a place.
+const SETTINGS: [(&str, &str); 1] = [("server.max_exports", "200")];
+/// More than the sockets of both sides hold.
+const EVENTS: usize = 600;
+const EVENT_BYTES: usize = 10_000;
+/// How long a reader may stand still: 20 s, and what the kernel and a busy machine add.
+const CLOSED: Duration = Duration::from_secs(30);
+/// A page of an export, as it was stored and as it is sent, for each reader; about 8 MiB were seen.
+const MEMORY_PER_READER: u64 = 12 * 1024 * 1024;
+
+pub(super) async fn run(wish: Wish) -> Report {
+    let mut report = Report::default();
+    let crowd = wish.pick(50, 200);
+    let mut builder = App::builder(Combination::SQLITE);
+    for (path, value) in SETTINGS {
+        builder = builder.set(path, value);
+    }
+    let app = builder.start().await;
+    let tenant = app.unlimited_tenant().await;
+    fill(&tenant).await;
+    let alone = good_client(&tenant, Duration::from_secs(2)).await;
+    let (memory, files) = (app.rss_bytes(), sockets(&app));
+
+    let (address, key) = (app.address(), tenant.key.clone());
+    let readers = tokio::spawn(join_all((0..crowd).map(move |number| {
+        let key = key.clone();
+        async move {
+            sleep(APART * number).await;
+            stalled_reader(address, &key).await
+        }
+    })));
+    let (mut beside, mut peak) = (Good::default(), 0);
+    while !readers.is_finished() {
+        beside.add(good_client(&tenant, Duration::from_secs(1)).await);
+        peak = peak.max(app.rss_bytes());
+    }
+    let readers = readers.await.expect("a reader never panics");
+    let begun = readers.iter().filter(|reader| reader.is_some()).count();
+    // They hold their ends still: what is closed was closed by the server.
+    let left = settled(&app, files).await;
+    drop(readers);
+    let export = tenant.get("/api/v1/ingestion/events/export?limit=1").await.status;
+
+    report.figure("exports that nobody read", format!("{begun} of {crowd}"));
+    report.figure(
+        "p99 of others, before and beside them",
+        format!("{} and {}", seconds(alone.timing.quantile(0.99)), seconds(beside.timing.quantile(0.99))),
+    );
+    report.figure(
+        "memory, before and at most",
+        format!("{} MiB, {} MiB", memory / 1024 / 1024, peak / 1024 / 1024),
+    );
+    report.figure("sockets open, before and after", format!("{files}, {left}"));
+    report.expect(begun == crowd as usize, || format!("only {begun} of {crowd} exports began"));
+    report.figure("others refused, of all they sent", format!("{} of {}", beside.refused, beside.sent()));
+    // Exports and look-ups of keys share the connections that read from SQLite: one may come too late for its turn.
+    report.expect(100 * beside.refused <= beside.sent(), || {
+        format!("others were refused {} of {} times", beside.refused, beside.sent())
+    });
+    report.expect(left <= files + 2, || format!("{left} sockets are open, and {files} were before"));
+    report.expect(export == 200, || format!("a new export says {export}"));
+    report.expect(peak <= memory + u64::from(crowd) * MEMORY_PER_READER, || {
+        format!("memory grew from {memory} to {peak} bytes")
+    });
+    report.expect(beside.timing.quantile(0.99) < Duration::from_secs(1), || {
+        format!("others waited {:?}", beside.timing.quantile(0.99))
+    });
+    report
+}
+
+async fn fill(tenant: &Tenant) {
+    let filling = "x".repeat(EVENT_BYTES);
+    for _ in 0..EVENTS / 100 {
+        let events: Vec<Value> = (0..100)
+            .map(|_| event(json!({"event_id": unique("large"), "payload": {"filling": filling}})))
+            .collect();
+        tenant.send_batch(&events).await.expect(200);
+    }
+}
+
+/// Asks for everything until it gets it, reads the first bytes, and then stands still. `None` when it never got it.
+async fn stalled_reader(address: SocketAddr, key: &str) -> Option<TcpStream> {
+    for _ in 0..20 {
+        if let Some(stalled) = begun_export(address, key).await {
+            sleep(CLOSED).await;
+            return Some(stalled);
+        }
+        sleep(Duration::from_millis(500)).await;
+    }
+    None
+}
+
+async fn begun_export(address: SocketAddr, key: &str) -> Option<TcpStream> {
+    let socket = TcpSocket::new_v4().expect("there is room for a socket");
+    // Little room here, so that the server is soon left with the rest.
+    socket.set_recv_buffer_size(4096).expect("a socket can be set");
+    let mut stream = socket.connect(address).await.ok()?;
+    let request =
+        format!("GET /api/v1/ingestion/events/export HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.ok()?;
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).await.ok()?;
+    (head == *b"HTTP/1.1 200").then_some(stream)
+}
+
+/// What a client was told that only sends events.
+#[derive(Default)]
+struct Good {
+    timing: Timing,
+    refused: usize,
+}
+
+impl Good {
+    fn sent(&self) -> usize {
+        self.timing.len() + self.refused
+    }
+
+    fn add(&mut self, other: Self) {
+        self.timing.extend(&other.timing);
+        self.refused += other.refused;
+    }
+}
+
+async fn good_client(tenant: &Tenant, length: Duration) -> Good {
+    let (mut good, until) = (Good::default(), Instant::now() + length);
+    while Instant::now() < until {
+        let begun = Instant::now();
+        match tenant.send(&event_with_id(&unique("good"))).await.status {
+            200 => good.timing.add(begun.elapsed()),
+            _ => good.refused += 1,
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    good
+}
+
+/// How many sockets the server has open, once no more than before or after a while.
+async fn settled(app: &App, before: usize) -> usize {
+    let until = Instant::now() + Duration::from_secs(5);
+    loop {
+        let open = sockets(app);
+        if open <= before + 2 || Instant::now() > until {
+            return open;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn sockets(app: &App) -> usize {
+    let files = fs::read_dir(format!("/proc/{}/fd", app.process().pid())).into_iter().flatten().flatten();
+    let is_socket = |file: &DirEntry| {
+        fs::read_link(file.path()).is_ok_and(|target| target.to_string_lossy().starts_with("socket:"))
+    };
+    files.filter(is_socket).count()
+}
