@@ -11,7 +11,7 @@ use serde_json::Value;
 /// What each package may depend on, of this workspace. A new arrow is a decision: it is added here.
 const ARROWS: [(&str, &[&str]); 16] = [
     ("domain", &[]),
-    ("migration", &[]),
+    ("migration", &["sabotage"]),
     ("sabotage", &[]),
     ("notification", &["domain"]),
     ("jobs", &["domain"]),

@@ -157,7 +157,10 @@ async fn nobody_sees_how_to_log_in() {
         format!("#!/bin/sh\necho \"$@\" > {}\necho \"$PGPASSWORD\" >> {0}\nexit 1\n", seen.display());
     fs::write(&fake, script).expect("it is ours");
     fs::set_permissions(&fake, fs::Permissions::from_mode(0o700)).expect("it is ours");
-    let url = app.ground().database_url().replacen("postgres@", "postgres:hunter2secret@", 1);
+    let url = app.ground().database_url();
+    let (start, place) = url.split_once('@').expect("it names a user");
+    let user = start.trim_start_matches("postgres://").split(':').next().expect("it names a user");
+    let url = format!("postgres://{user}:hunter2secret@{place}");
     let mut make = command::program(app.ground(), app.settings());
     command::set(&mut make, "database.url", &url);
     command::set(&mut make, "database.programs", programs.to_str().expect("it is text"));

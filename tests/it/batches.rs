@@ -31,7 +31,8 @@ async fn every_member_of_the_answer_is_there(combination: Combination) {
     let app = App::shared(combination).await;
     let tenant = app.tenant().await;
     tenant.send(&event_with_id("old")).await.expect(200);
-    let items = json!([event_with_id("new"), event_with_id("old"), {"event_id": "bad"}, 7]);
+    let marked = |id| tenant.marked(&event_with_id(id));
+    let items = json!([marked("new"), marked("old"), {"event_id": "bad"}, 7]);
     let body = json!({"events": items, "batch_id": "b-1", "source_application": "shop"});
 
     let answer = tenant.post(BATCH, &body).await.expect(200).json();

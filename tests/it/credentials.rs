@@ -2,10 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use pulsestream_tests::{Answer, App, Client, Combination, Trial, event, event_with_id, on_all_four};
+use pulsestream_tests::{
+    Answer, App, Client, Combination, Person, Trial, event, event_with_id, on_all_four, person::with_token,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::sleep,
+};
 
 use crate::corpus::names::forged;
 
@@ -23,6 +30,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         how_long_a_refusal_takes_tells_nothing_of_a_key,
         an_expired_key_is_refused,
         a_revoked_key_is_refused_within_five_seconds_on_every_instance,
+        an_export_ends_within_five_seconds_after_its_credential_was_revoked_elsewhere,
         another_tenants_event_is_the_same_as_no_event,
         nothing_of_another_tenant_is_seen,
     ]
@@ -172,6 +180,51 @@ async fn a_revoked_key_is_refused_within_five_seconds_on_every_instance(combinat
         until_refused(client, REVOCATION.saturating_sub(revoked.elapsed())).await;
     }
     tenant.get(SEARCH).await.expect(200);
+}
+
+async fn an_export_ends_within_five_seconds_after_its_credential_was_revoked_elsewhere(
+    combination: Combination,
+) {
+    let app = App::shared(combination).await;
+    let other = app.another().await;
+    let tenant = app.unlimited_tenant().await;
+    for batch in 0..8 {
+        let large = |number| {
+            event(json!({"event_id": format!("{batch}-{number}"), "payload": {"blob": "x".repeat(500_000)}}))
+        };
+        tenant.send_batch(&(0..10).map(large).collect::<Vec<_>>()).await.expect(200);
+    }
+    let made = tenant.create_key(&app, &["--scope", "events:read"]).await;
+    let owner = with_token(&app, &Person::create(&app, &tenant, "owner").await.tokens(&app).await);
+    let viewer = Person::create(&app, &tenant, "viewer").await;
+    let token = viewer.tokens(&app).await;
+    let token = token["access_token"].as_str().expect("a token");
+    let mut exports = [export(&other, &made.key).await, export(&other, token).await];
+
+    tenant.revoke_key(&app, &made.id).await;
+    owner.put(&format!("/api/v1/auth/users/{}", viewer.id), &json!({"is_active": false})).await.expect(200);
+    sleep(REVOCATION).await;
+
+    for export in &mut exports {
+        let mut rest = Vec::new();
+        // Cut off or reset: it is all the same to somebody who may not have it.
+        let _ = export.read_to_end(&mut rest).await;
+        assert!(rest.len() < 30_000_000, "what the system held back, and not all 40 MB: {}", rest.len());
+        assert!(!rest.ends_with(b"\r\n0\r\n\r\n"), "it ends as if it were whole");
+    }
+}
+
+/// An export that has begun, and of which no more is read for now.
+async fn export(app: &App, credential: &str) -> TcpStream {
+    let mut stream = app.connect().await;
+    let request = format!(
+        "GET /api/v1/ingestion/events/export HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {credential}\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.expect("it is taken");
+    let mut begun = [0; 4_096];
+    stream.read_exact(&mut begun).await.expect("it begins");
+    assert!(begun.starts_with(b"HTTP/1.1 200 "));
+    stream
 }
 
 /// This many seconds from now, as the command line takes times.

@@ -55,7 +55,7 @@ async fn assert_first_is_kept(tenant: &Tenant) {
 async fn the_same_content_in_another_order_is_a_duplicate(combination: Combination) {
     let app = App::shared(combination).await;
     let tenant = app.tenant().await;
-    tenant.send(&first()).await.expect(200);
+    tenant.post("/api/v1/ingestion/events", &first()).await.expect(200);
     let text = r#" {"payload": {"currency": "EUR", "total": 1}, "event_id": "order-1",
         "source": {"method": "GET", "endpoint": "/orders", "service": "shop"},
         "title": "GET \u002forders", "event_type": "api_call"} "#;

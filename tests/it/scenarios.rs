@@ -140,7 +140,7 @@ async fn a_payload_of_five_mebibytes(combination: Combination) {
 async fn a_client_that_gives_up_after_a_millisecond_and_sends_again(combination: Combination) {
     let app = App::shared(combination).await;
     let tenant = app.tenant().await;
-    let event = event_with_id("impatient");
+    let event = tenant.marked(&event_with_id("impatient"));
 
     for _ in 0..5 {
         let request = tenant.request(Method::POST, EVENTS).timeout(Duration::from_millis(1)).json(&event);

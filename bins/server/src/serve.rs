@@ -59,6 +59,8 @@ pub(crate) async fn serve(settings: Settings, log: LogGuard) -> Result<ExitCode>
     let running = Running {
         listener: server.handle(),
         operations: operations.as_ref().map(Server::handle),
+        jobs: TaskTracker::new(),
+        stop_jobs: CancellationToken::new(),
         background: TaskTracker::new(),
         stop_background: CancellationToken::new(),
         service,
@@ -67,7 +69,7 @@ pub(crate) async fn serve(settings: Settings, log: LogGuard) -> Result<ExitCode>
     background.spawn(reprocess(running.service.store.clone(), stop_background.clone()));
     background.spawn(forget_expired(running.service.store.clone(), stop_background.clone()));
     let workers = alerting::start(&settings, &running.service.store, &running.service.alerting);
-    background.spawn(alerting::work(workers, stop_background.clone()));
+    running.jobs.spawn(alerting::work(workers, running.stop_jobs.clone()));
     background.spawn(telemetry::keep_up(metrics, stop_background.clone()));
     if let Some(certificate) = certificate {
         background.spawn(certificate.reload_on(tls::hangup()?, stop_background.clone()));

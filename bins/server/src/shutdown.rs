@@ -51,6 +51,9 @@ pub(crate) struct Running {
     pub(crate) listener: ServerHandle,
     /// The listener for whoever runs the service. It goes on until everything else has ended.
     pub(crate) operations: Option<ServerHandle>,
+    /// The work on rules and notices.
+    pub(crate) jobs: TaskTracker,
+    pub(crate) stop_jobs: CancellationToken,
     pub(crate) background: TaskTracker,
     pub(crate) stop_background: CancellationToken,
 }
@@ -92,10 +95,16 @@ pub(crate) async fn drain(
 
 /// The steps, in order. The answer is why some of it was abandoned.
 async fn finish(running: &Running, settings: &Server) -> Option<String> {
-    let Running { service, listener, operations, background, stop_background } = running;
+    let Running { service, listener, operations, background, stop_background, .. } = running;
     service.state.start_draining();
     tracing::info!(drain.delay_ms = millis(settings.drain_delay), "stopping: not ready from now on");
     sleep(settings.drain_delay).await;
+
+    // Before the listener: connections to the database that requests have opened end with its threads, also under those
+    // who borrowed them.
+    running.stop_jobs.cancel();
+    running.jobs.close();
+    running.jobs.wait().await;
 
     // Stops accepting at once. Workers that are not done in time are ended by actix itself, a little later.
     #[cfg(feature = "sabotage")]

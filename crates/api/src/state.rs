@@ -27,7 +27,7 @@ use crate::{
     Settings,
     alerting::Alerting,
     body::{BodyBudget, BodyLimits},
-    caller::{Callers, Members, StoredMessages},
+    caller::{Callers, Members, Rechecks, StoredMessages},
     connections::Connections,
     in_flight::InFlight,
     observed::{Health, Observed, Readiness},
@@ -73,6 +73,7 @@ pub struct AppState {
     pub(crate) settings: Settings,
     pub(crate) callers: Callers,
     pub(crate) members: Members,
+    pub(crate) rechecks: Rechecks,
     pub(crate) identity: Identity,
     pub(crate) messages: Arc<dyn SeenMessages>,
     /// Mails that are on their way.
@@ -106,6 +107,7 @@ impl AppState {
         Self {
             callers: Callers::new(store.clone(), settings.key_cache_life),
             members: Members::new(store.clone(), settings.key_cache_life),
+            rechecks: Rechecks::new(&store, settings.key_cache_life),
             messages: Arc::new(StoredMessages(store.clone())),
             mails: TaskTracker::new(),
             mail_permits: Arc::new(Semaphore::new(MAILS_UNDER_WAY)),
@@ -146,6 +148,7 @@ impl AppState {
     /// Waits for what requests left to do behind them. Call it when no more requests come.
     pub async fn finish(&self) {
         self.callers.finish().await;
+        self.rechecks.finish().await;
         self.mails.close();
         self.mails.wait().await;
     }

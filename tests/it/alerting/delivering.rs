@@ -157,10 +157,10 @@ async fn what_a_channel_did_not_get_is_sent_again_from_an_instant_on(combination
     assert_eq!(again["resent_count"], 0, "what has arrived is not sent again: {again}");
 }
 
-/// Until the server has stopped to listen, and is finishing what it has begun.
+/// Until the server is finishing what it has begun.
 async fn until_it_ends(app: &App) {
     app.process().signal(Signal::TERM);
-    while TcpStream::connect(app.address()).await.is_ok() {
+    while app.anonymous().get("/readyz").await.status != 503 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
@@ -174,6 +174,10 @@ async fn a_notice_under_way_when_the_server_ends_is_finished(combination: Combin
     until_it_ends(&app).await;
     assert!(app.process().is_running(), "it ended with a notice under way");
     receiver.answers.add_permits(100);
+    // Not by blocking: the receiver answers on this thread.
+    while app.process().is_running() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     assert_eq!(app.process().wait().and_then(|status| status.code()), Some(0));
 
     let next = app.another().await;

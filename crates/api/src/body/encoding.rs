@@ -33,7 +33,7 @@ impl Encoding {
             };
         };
         match value.to_str().unwrap_or("?").trim().to_ascii_lowercase().as_str() {
-            "" | "identity" => Ok(Self::Identity),
+            "identity" => Ok(Self::Identity),
             // RFC 9110 §8.4.1.3: the two names are the same coding.
             "gzip" | "x-gzip" => Ok(Self::Gzip),
             "zstd" => Ok(Self::Zstd),

@@ -7,6 +7,7 @@ mod callers;
 mod credential;
 mod members;
 mod origin;
+mod recheck;
 mod signed;
 
 use std::{net::IpAddr, sync::Arc};
@@ -23,6 +24,7 @@ use pulsestream_identity::authority::{Action, Credential, may, may_grant};
 pub(crate) use callers::Callers;
 pub(crate) use members::{Member, Members};
 pub(crate) use origin::origin;
+pub(crate) use recheck::{Recheck, Rechecks};
 pub(crate) use signed::StoredMessages;
 
 use crate::{client_address::ClientAddress, error::ApiError, state::State};
@@ -33,6 +35,8 @@ use credential::Presented;
 pub(crate) struct Caller {
     pub(crate) tenant: Arc<Tenant>,
     proof: Proof,
+    presented: Presented,
+    address: Option<IpAddr>,
 }
 
 /// What the request proved to have.
@@ -126,6 +130,32 @@ impl Caller {
     }
 }
 
+impl Presented {
+    /// What a credential proves now, as far as it is known.
+    async fn prove(
+        &self,
+        state: &State,
+        callers: &Callers,
+        members: &Members,
+        address: Option<IpAddr>,
+    ) -> Result<Proof, ApiError> {
+        let now = state.clock.now();
+        match self {
+            Self::Key(key) => {
+                let key = callers.find(key, now).await?;
+                match key.stored().restrictions.admit_address(address) {
+                    true => Ok(Proof::Key(key)),
+                    false => Err(ApiError::AddressNotAllowed),
+                }
+            }
+            Self::Token(token) => {
+                let member = members.find(&state.identity.access_tokens, token, now).await?;
+                Ok(Proof::Member(member))
+            }
+        }
+    }
+}
+
 /// The address of the client, behind proxies that are trusted. `None` for a request made over no network.
 pub(crate) fn client_address(request: &HttpRequest) -> Option<IpAddr> {
     request.peer_addr()?;
@@ -145,24 +175,21 @@ impl FromRequest for Caller {
         let state = State::of(request);
         let request = request.clone();
         Box::pin(async move {
-            let now = state.clock.now();
-            let (tenant, proof) = match presented? {
-                Presented::Key(key) => {
-                    let key = state.callers.find(&key, now).await?;
-                    if !key.stored().restrictions.admit_address(client_address(&request)) {
-                        return Err(ApiError::AddressNotAllowed);
-                    }
-                    signed::check(&state, key.stored(), signed, now).await?;
-                    (Arc::clone(&key.tenant), Proof::Key(key))
+            let presented = presented?;
+            let address = client_address(&request);
+            let proof = presented.prove(&state, &state.callers, &state.members, address).await?;
+            let tenant = match &proof {
+                Proof::Key(key) => {
+                    signed::check(&state, key.stored(), signed, state.clock.now()).await?;
+                    Arc::clone(&key.tenant)
                 }
-                Presented::Token(token) => {
-                    let member = state.members.find(&state.identity.access_tokens, &token, now).await?;
+                Proof::Member(member) => {
                     signed::let_through(signed);
-                    (Arc::clone(&member.tenant), Proof::Member(member))
+                    Arc::clone(&member.tenant)
                 }
             };
             request.extensions_mut().insert(CallerTenant(tenant.id));
-            Ok(Self { tenant, proof })
+            Ok(Self { tenant, proof, presented, address })
         })
     }
 }

@@ -3,12 +3,25 @@
 
 use std::collections::BTreeMap;
 
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{
+    IntoParams, ToSchema,
+    openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type},
+};
 
 use super::{
     schemas::Search,
     words::{AlertSeverityWord, DeliveryStateWord, EventTypeWord, NoDataWord, OperatorWord, WindowWord},
 };
+
+/// Seconds, a text such as `90s`, `5m`, `2h` or `7d`, or nothing.
+fn duration() -> Schema {
+    OneOfBuilder::new()
+        .item(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)))
+        .item(ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[0-9]+[smhd]$")))
+        .item(ObjectBuilder::new().schema_type(Type::Null))
+        .build()
+        .into()
+}
 
 /// A rule: which events, over what time, and when it fires.
 #[derive(ToSchema)]
@@ -44,13 +57,13 @@ pub(crate) struct NewRule {
     #[schema(minimum = 1, maximum = 86_400, default = 60)]
     evaluation_interval: Option<u32>,
     /// For how long the condition has to hold before there is an alert: seconds, or a text such as `5m`.
-    #[schema(value_type = Option<Object>)]
+    #[schema(schema_with = duration)]
     r#for: Option<()>,
     /// For how long the condition must not hold before the alert is over.
-    #[schema(value_type = Option<Object>)]
+    #[schema(schema_with = duration)]
     keep_firing_for: Option<()>,
     /// How often receivers are told again while nobody has acknowledged the alert; at least `1m`. Never when absent.
-    #[schema(value_type = Option<Object>)]
+    #[schema(schema_with = duration)]
     repeat_interval: Option<()>,
     /// What happens without anything to measure: `ok`, `alert` or `keep_last`.
     /// Without it: `ok`.

@@ -38,6 +38,24 @@ pub(super) fn complete(document: &mut Value) {
     for (is_events, body) in bodies {
         complete_body(document, &body, is_events, &mut seen);
     }
+    open_where_extended(document);
+}
+
+/// An answer may have all members of a body and others beside them. As a part of it, the body's schema must not be closed.
+fn open_where_extended(document: &mut Value) {
+    let Some(components) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) else {
+        return;
+    };
+    let closed = components.clone();
+    for component in components.values_mut() {
+        for part in component.get_mut("allOf").and_then(Value::as_array_mut).into_iter().flatten() {
+            let name = part["$ref"].as_str().and_then(|to| to.strip_prefix("#/components/schemas/"));
+            if let Some(body) = name.and_then(|name| closed.get(name)) {
+                *part = body.clone();
+                part.as_object_mut().map(|members| members.remove("additionalProperties"));
+            }
+        }
+    }
 }
 
 /// Whether a text may be empty.

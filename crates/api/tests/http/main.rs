@@ -3,6 +3,7 @@
 mod auth;
 mod bodies;
 mod credentials;
+mod exports;
 mod harness;
 mod ingest;
 mod limits;

@@ -88,7 +88,7 @@ reasons! {
     UnknownPlaceholder = "unknown_placeholder", "names a placeholder that does not exist";
     NotAllowed = "not_allowed", "is not allowed with this credential";
     BadEmail = "bad_email", "must be one email address of at most 254 ASCII characters";
-    BadPassword = "bad_password", "must have 12 to 1024 bytes";
+    BadPassword = "bad_password", "must have at least 12 characters and at most 1024 bytes";
     BadNetwork = "bad_network", "must be an IP address or a range such as 192.0.2.0/24";
     Taken = "taken", "is taken already";
     NotStorable = "not_storable", "can't be stored";

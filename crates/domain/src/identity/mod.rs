@@ -16,7 +16,7 @@ mod user;
 
 pub use audit::{Actor, AuditAction, AuditEntry, AuditFilter, AuditHash, Origin, ParseActorError, Target};
 pub use email::{Email, ParseEmailError};
-pub use password::{PASSWORD_BYTES, Password, PasswordHash, WeakPassword};
+pub use password::{Password, PasswordHash, WeakPassword};
 pub use profile::TenantProfile;
 pub use session::{Session, SessionId};
 pub use token::{OpaqueToken, ParseTokenError, Purpose, TokenDigest};

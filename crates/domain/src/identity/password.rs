@@ -1,10 +1,12 @@
 //! Passwords, before and after hashing.
 
-use std::{fmt, ops::RangeInclusive};
+use std::fmt;
 
-/// How many bytes a password has. The lower end is NIST's advice for a password alone rounded up; the upper one
-/// bounds what is hashed.
-pub const PASSWORD_BYTES: RangeInclusive<usize> = 12..=1_024;
+/// How many characters a password has at least: NIST's advice for a password alone, rounded up.
+const MIN_CHARACTERS: usize = 12;
+
+/// How many bytes a password has at most. It bounds what is hashed.
+const MAX_BYTES: usize = 1_024;
 
 /// A password in the clear. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
@@ -12,17 +14,18 @@ pub struct Password(String);
 
 /// The text is too short or too long to be a password.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("must have 12 to 1024 bytes")]
+#[error("must have at least 12 characters and at most 1024 bytes")]
 pub struct WeakPassword;
 
 impl Password {
     /// A password that somebody wants to have from now on.
     ///
     /// # Errors
-    /// When it does not keep to [`PASSWORD_BYTES`]. Nothing else is asked of it: rules about kinds of characters
+    /// When it has fewer than 12 characters or more than 1,024 bytes. Nothing else is asked of it: rules about kinds of characters
     /// make passwords worse.
     pub fn new(text: String) -> Result<Self, WeakPassword> {
-        if PASSWORD_BYTES.contains(&text.len()) { Ok(Self(text)) } else { Err(WeakPassword) }
+        let is_long_enough = text.chars().count() >= MIN_CHARACTERS;
+        if is_long_enough && text.len() <= MAX_BYTES { Ok(Self(text)) } else { Err(WeakPassword) }
     }
 
     /// A password that somebody says they have; it may be older than the rules.
@@ -30,7 +33,7 @@ impl Password {
     /// # Errors
     /// When it is longer than any password: it is not worth hashing.
     pub fn presented(text: String) -> Result<Self, WeakPassword> {
-        if text.len() <= *PASSWORD_BYTES.end() { Ok(Self(text)) } else { Err(WeakPassword) }
+        if text.len() <= MAX_BYTES { Ok(Self(text)) } else { Err(WeakPassword) }
     }
 
     /// Its bytes, to be hashed.
@@ -66,12 +69,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_length_in_bytes_counts() {
+    fn only_its_length_counts_in_characters_and_at_most_in_bytes() {
         for (text, is_good) in [
             ("", false),
-            ("eleven-byte", false),
-            ("twelve-bytes", true),
-            ("öööööö", true),
+            ("eleven-char", false),
+            ("twelve-chars", true),
+            ("öööööö", false),
+            ("öööööööööööö", true),
+            (&"ö".repeat(513), false),
             (&"x".repeat(1_024), true),
             (&"x".repeat(1_025), false),
         ] {
@@ -79,6 +84,6 @@ mod tests {
         }
         assert!(Password::presented("old".to_owned()).is_ok());
         assert!(Password::presented("x".repeat(1_025)).is_err());
-        assert_eq!(format!("{:?}", Password::new("twelve-bytes".to_owned())), "Ok(Password([redacted]))");
+        assert_eq!(format!("{:?}", Password::new("twelve-chars".to_owned())), "Ok(Password([redacted]))");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Events are read page by page behind a cursor, so an export of any length takes the memory of one page. An
 //! export that can't be finished breaks the connection off instead of ending: a client can't take a part for
-//! the whole.
+//! the whole. It is broken off as well when its credential is no good any more.
 
 mod csv;
 
@@ -16,11 +16,15 @@ use pulsestream_domain::{
     api_key::Scope,
     event::StoredEvent,
     search::{MAX_LIMIT, Query, parse},
-    tenant::TenantId,
 };
 
 use crate::{
-    answer, caller::Caller, error::ApiError, event_json::EventJson, in_flight::Entered, openapi, query,
+    answer,
+    caller::{Caller, Recheck},
+    error::ApiError,
+    event_json::EventJson,
+    in_flight::Entered,
+    openapi, query,
     state::State,
 };
 
@@ -31,6 +35,9 @@ const FIRST_PAGE_EVENTS: u32 = 50;
 const PAGE_BYTES: usize = 2 * 1024 * 1024;
 /// The largest number that the format `int64` of OpenAPI has: more events than that there are not.
 const MAX_EVENTS: u64 = i64::MAX as u64;
+
+/// How many bytes are handed over at a time. What is handed over is sent, whatever becomes of the credential.
+const PART_BYTES: usize = 64 * 1024;
 
 /// How the events are written.
 #[derive(Clone, Copy)]
@@ -70,15 +77,17 @@ pub(crate) async fn export(
     let running = state.exports.enter().ok_or(ApiError::Overloaded)?;
 
     let mut export = Export {
-        tenant_id: caller.tenant_id(),
         query,
         remaining: limit.unwrap_or(u64::MAX),
         page_events: FIRST_PAGE_EVENTS,
         format,
+        recheck: Recheck::of(state.clone(), caller, Scope::EventsRead),
         state,
         _running: running,
     };
-    // The first page comes before the status: a store that is away is still a proper 503.
+    // Both come before the status: a credential that has just been revoked is still a proper 401, and a store that is away
+    // a 503.
+    export.recheck.pass().await?;
     let first = export.next_page().await?;
     let media_type = match format {
         Format::Ndjson => "application/x-ndjson",
@@ -94,44 +103,60 @@ pub(crate) async fn export(
 
 /// An export that is under way.
 struct Export {
-    tenant_id: TenantId,
     query: Query,
     /// How many events may still be written.
     remaining: u64,
     /// How many events the next page has.
     page_events: u32,
     format: Format,
+    recheck: Recheck,
     state: State,
     _running: Entered,
 }
 
-/// What is written at once.
-struct Part {
+/// What is read at once.
+struct Page {
     events: Vec<StoredEvent>,
     goes_on: bool,
 }
 
+/// A page as text, as far as it was not handed over yet, and what is behind it.
+struct Written {
+    text: Bytes,
+    next: Option<Next>,
+}
+
+enum Next {
+    Start(Page),
+    More,
+}
+
 impl Export {
-    async fn next_page(&mut self) -> Result<Part, ApiError> {
+    async fn next_page(&mut self) -> Result<Page, ApiError> {
         self.query.limit = u32::try_from(self.remaining).unwrap_or(u32::MAX).min(self.page_events);
-        let (events, next) = self.state.store.matching(self.tenant_id, &self.query).await?;
+        let (events, next) = self.state.store.matching(self.recheck.tenant_id(), &self.query).await?;
         self.remaining -= events.len() as u64;
         (self.query.after, self.query.offset) = (next, 0);
-        Ok(Part { events, goes_on: next.is_some() && self.remaining > 0 })
+        Ok(Page { events, goes_on: next.is_some() && self.remaining > 0 })
     }
 
-    /// The pages as text, beginning with one that was read already.
-    fn pages(self, first: Part) -> impl Stream<Item = Result<Bytes, ApiError>> {
-        let is_start = true;
-        stream::try_unfold(Some((self, Some(first), is_start)), |state| async move {
-            let Some((mut export, page, is_start)) = state else { return Ok(None) };
-            let page = match page {
-                Some(page) => page,
-                None => export.next_page().await.inspect_err(broken_off)?,
-            };
-            let text = export.written(&page.events, is_start).inspect_err(broken_off)?;
-            export.page_events = next_page_events(page.events.len(), text.len());
-            Ok(Some((text, page.goes_on.then_some((export, None, false)))))
+    /// The pages as text, in parts, beginning with one that was read already.
+    fn pages(self, first: Page) -> impl Stream<Item = Result<Bytes, ApiError>> {
+        let start = Written { text: Bytes::new(), next: Some(Next::Start(first)) };
+        stream::try_unfold((self, start), |(mut export, mut written)| async move {
+            export.recheck.pass().await.inspect_err(broken_off)?;
+            while written.text.is_empty() {
+                let (page, is_start) = match written.next.take() {
+                    None => return Ok(None),
+                    Some(Next::Start(page)) => (page, true),
+                    Some(Next::More) => (export.next_page().await.inspect_err(broken_off)?, false),
+                };
+                written.text = export.written(&page.events, is_start).inspect_err(broken_off)?;
+                written.next = page.goes_on.then_some(Next::More);
+                export.page_events = next_page_events(page.events.len(), written.text.len());
+            }
+            let part = written.text.split_to(PART_BYTES.min(written.text.len()));
+            Ok(Some((part, (export, written))))
         })
     }
 

@@ -1,151 +1,21 @@
-//! The one place where what went wrong becomes a status and a code.
+//! From what went wrong to status, code and words.
 
-use std::sync::Arc;
-
-use actix_web::{
-    HttpResponse, ResponseError,
-    http::{
-        StatusCode,
-        header::{ACCEPT_ENCODING, ALLOW, HeaderValue, WWW_AUTHENTICATE},
-    },
+use actix_web::http::{
+    StatusCode,
+    header::{ACCEPT_ENCODING, ALLOW, HeaderValue, WWW_AUTHENTICATE},
 };
 use pulsestream_domain::{
-    alerting::WrongStatus,
-    event::{EventId, FieldError, Reason},
+    event::{FieldError, Reason},
     ports::StoreError,
 };
-use pulsestream_identity::{
-    authority::{Action, required},
-    passwords::PasswordError,
-    signatures::SignatureError,
-    throttle::Throttled,
-};
+use pulsestream_identity::{authority::required, passwords::PasswordError};
 use pulsestream_ingestion::{Failure, Outcome, Unreadable};
-use pulsestream_rate_limit::Policy;
 
+use super::{ApiError, Conflict};
 use crate::{
     body::{self, BodyError},
     problem::{Problem, RetryAfter},
 };
-
-/// Everything that an answer other than 2xx can be about.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ApiError {
-    #[error("no valid credential")]
-    Unauthenticated,
-    #[error("two credentials that differ")]
-    AmbiguousCredentials,
-    #[error("the key must not be used for {0:?}")]
-    InsufficientScope(Action),
-    #[error("the user must not do {0:?}")]
-    InsufficientRole(Action),
-    #[error("the user has to change their password first")]
-    PasswordChangeRequired,
-    #[error("the credential can't give away what it does not have")]
-    GrantsTooMuch,
-    #[error("the key is not taken from this address")]
-    AddressNotAllowed,
-    #[error("the signature of the request is not good")]
-    BadSignature(#[from] BadSignature),
-    #[error("the login is not good")]
-    InvalidLogin,
-    #[error("the token is not good")]
-    InvalidToken,
-    #[error("too many tries")]
-    TooManyTries {
-        /// Whole seconds until the next one may work.
-        retry_after_seconds: u32,
-    },
-    #[error("a password could not be hashed")]
-    Password(#[source] PasswordError),
-    #[error("tenants can't be registered here")]
-    RegistrationClosed,
-    #[error("a tenant can be registered by invitation only")]
-    InvitationRequired,
-    #[error("the change can't be made: {0}")]
-    Conflict(Conflict),
-    #[error("the body was not read")]
-    Body(#[from] BodyError),
-    #[error("the body holds no events")]
-    Unreadable(#[from] Unreadable),
-    #[error("the event was not stored")]
-    Event {
-        event_id: Option<EventId>,
-        outcome: Outcome,
-        /// The limit that is used up, if that is why.
-        exhausted: Option<Policy>,
-    },
-    #[error("a field or parameter is not valid")]
-    Fields(Vec<FieldError>),
-    #[error("the body is not JSON")]
-    BadJson,
-    #[error("the header Idempotency-Key is not valid")]
-    BadIdempotencyKey,
-    #[error("the store failed")]
-    Store(#[source] Arc<StoreError>),
-    #[error("the tenant has no such event")]
-    NoSuchEvent,
-    #[error("the tenant has no such {0}")]
-    NoSuch(&'static str),
-    #[error("the tenant has all the {what} it may have")]
-    QuotaExceeded {
-        /// Of what.
-        what: &'static str,
-        /// How many it may have.
-        max: u32,
-    },
-    #[error("another {0} has this name")]
-    NameTaken(&'static str),
-    #[error("the alert stands elsewhere")]
-    WrongStatus(#[from] WrongStatus),
-    #[error("the channel is not signed")]
-    NotSigned,
-    #[error("no such route")]
-    NoSuchRoute,
-    #[error("the route does not take this method")]
-    MethodNotAllowed {
-        /// The methods it takes, as a header.
-        allow: HeaderValue,
-    },
-    #[error("the address is too long")]
-    UriTooLong,
-    #[error("the client's address has too many connections")]
-    TooManyConnections,
-    #[error("too much is going on already")]
-    Overloaded,
-    #[error("a bug")]
-    Internal,
-}
-
-impl From<PasswordError> for ApiError {
-    fn from(error: PasswordError) -> Self {
-        Self::Password(error)
-    }
-}
-
-impl From<Throttled> for ApiError {
-    fn from(Throttled { retry_after_seconds }: Throttled) -> Self {
-        Self::TooManyTries { retry_after_seconds }
-    }
-}
-
-impl From<StoreError> for ApiError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(Arc::new(error))
-    }
-}
-
-impl From<FieldError> for ApiError {
-    fn from(error: FieldError) -> Self {
-        Self::Fields(vec![error])
-    }
-}
-
-impl From<Vec<FieldError>> for ApiError {
-    fn from(errors: Vec<FieldError>) -> Self {
-        Self::Fields(errors)
-    }
-}
 
 impl ApiError {
     /// What the client is told.
@@ -279,29 +149,6 @@ impl ApiError {
         }
     }
 }
-
-/// Why a signed request is not taken.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub(crate) enum BadSignature {
-    #[error("the API key asks for signed requests: webhook-id, webhook-timestamp and webhook-signature")]
-    Missing,
-    #[error("{0}")]
-    Wrong(SignatureError),
-    #[error("a request with this webhook-id came before: each has to have its own")]
-    Replayed,
-}
-
-/// Why a change to people and tenants can't be made.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub(crate) enum Conflict {
-    #[error("another tenant has this slug")]
-    SlugTaken,
-    #[error("another user of the tenant has this email")]
-    EmailTaken,
-    #[error("the tenant would be left without an owner")]
-    LastOwner,
-}
-
 impl Conflict {
     fn problem(self) -> Problem {
         let (code, errors) = match self {
@@ -438,150 +285,4 @@ fn of_failure(failure: Failure) -> Problem {
     };
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, failure.code(), detail)
         .with_retry_after(RetryAfter::Scattered)
-}
-
-/// Without a body: that needs the request's id and is written where all answers pass.
-impl ResponseError for ApiError {
-    fn status_code(&self) -> StatusCode {
-        self.problem().status
-    }
-
-    fn error_response(&self) -> HttpResponse {
-        HttpResponse::new(self.status_code())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use pulsestream_domain::Timestamp;
-
-    use super::*;
-
-    fn answer(error: &ApiError) -> (u16, &'static str) {
-        let problem = error.problem();
-        (problem.status.as_u16(), problem.code)
-    }
-
-    #[test]
-    fn every_unreadable_body_has_its_answer() {
-        let field = |reason| Unreadable::BadMember(FieldError::new("/events", reason));
-        for (unreadable, expected) in [
-            (Unreadable::EmptyBody, (400, "empty_body")),
-            (Unreadable::BadUtf8, (400, "bad_utf8")),
-            (Unreadable::BadJson { line: 1, column: 2 }, (400, "bad_json")),
-            (Unreadable::NotAnObject, (422, "not_an_object")),
-            (field(Reason::Required), (422, "invalid")),
-            (field(Reason::WrongType), (422, "invalid")),
-            (field(Reason::DuplicateKey), (400, "duplicate_key")),
-            (Unreadable::EmptyBatch, (400, "empty_batch")),
-            (Unreadable::TooManyEvents { max: 1_000 }, (413, "batch_too_large")),
-        ] {
-            assert_eq!(answer(&ApiError::Unreadable(unreadable)), expected);
-        }
-    }
-
-    #[test]
-    fn every_outcome_has_its_answer() {
-        let rejected = |reason| Outcome::Rejected(vec![FieldError::new("/title", reason)]);
-        for (outcome, expected) in [
-            (Outcome::Conflict { ingested_at: Timestamp::EPOCH }, (409, "event_id_conflict")),
-            (rejected(Reason::Required), (422, "invalid")),
-            (rejected(Reason::DuplicateKey), (400, "duplicate_key")),
-            (Outcome::Throttled { retry_after_seconds: 7 }, (429, "rate_limited")),
-        ] {
-            let event_id: EventId = "a".parse().expect("an id");
-            let error = ApiError::Event { event_id: Some(event_id.clone()), outcome, exhausted: None };
-            assert_eq!(answer(&error), expected);
-            assert_eq!(error.problem().event_id, Some(event_id));
-        }
-        let outcome = Outcome::Throttled { retry_after_seconds: 7 };
-        let throttled = ApiError::Event { event_id: None, outcome, exhausted: Some(Policy::Burst) };
-        assert_eq!(throttled.problem().violated_policies, ["burst"]);
-        assert_eq!(throttled.problem().retry_after, Some(RetryAfter::Seconds(7)));
-    }
-
-    #[test]
-    fn every_failure_says_to_send_it_again() {
-        for failure in Failure::ALL {
-            let error =
-                ApiError::Event { event_id: None, outcome: Outcome::Failed(failure), exhausted: None };
-            assert_eq!(answer(&error), (503, failure.code()));
-            let problem = error.problem();
-            assert!(problem.is_retryable());
-            assert_eq!(problem.retry_after, Some(RetryAfter::Scattered));
-        }
-    }
-
-    #[test]
-    fn a_store_that_is_away_is_503_and_one_that_is_damaged_500() {
-        let cause = || "cause".into();
-        for (error, expected) in [
-            (StoreError::Unavailable(cause()), (503, "store_unavailable")),
-            (StoreError::Busy(cause()), (503, "busy")),
-            (StoreError::TimedOut(cause()), (504, "query_timeout")),
-            (StoreError::Full(cause()), (503, "store_full")),
-            (StoreError::OutcomeUnknown(cause()), (503, "outcome_unknown")),
-            (StoreError::Unstorable(cause()), (500, "internal")),
-            (StoreError::Unexpected(cause()), (500, "internal")),
-        ] {
-            let error = ApiError::from(error);
-            assert_eq!(answer(&error), expected);
-            assert!(!error.problem().detail.contains("cause"));
-        }
-    }
-
-    #[test]
-    fn every_refused_body_has_its_answer() {
-        for (error, expected, closes) in [
-            (BodyError::UnsupportedMediaType, (415, "unsupported_media_type"), false),
-            (BodyError::UnsupportedEncoding, (415, "unsupported_encoding"), false),
-            (BodyError::TooLarge { max: 1 }, (413, "body_too_large"), true),
-            (BodyError::DecompressedTooLarge { max: 1 }, (413, "decompressed_too_large"), true),
-            (BodyError::BadEncoding, (400, "bad_encoding"), false),
-            (BodyError::TimedOut, (408, "body_timeout"), true),
-            (BodyError::Interrupted, (400, "body_interrupted"), true),
-            (BodyError::Overloaded, (503, "overloaded"), true),
-        ] {
-            let error = ApiError::Body(error);
-            assert_eq!((answer(&error), error.problem().closes), (expected, closes));
-        }
-    }
-
-    #[test]
-    fn requests_that_get_nowhere_have_their_answers() {
-        let allow = HeaderValue::from_static("GET");
-        for (error, expected) in [
-            (ApiError::Unauthenticated, (401, "unauthenticated")),
-            (ApiError::AmbiguousCredentials, (400, "ambiguous_credentials")),
-            (ApiError::InsufficientScope(Action::Read), (403, "insufficient_scope")),
-            (ApiError::InsufficientRole(Action::ManageUsers), (403, "insufficient_role")),
-            (ApiError::PasswordChangeRequired, (403, "password_change_required")),
-            (ApiError::GrantsTooMuch, (403, "grants_too_much")),
-            (ApiError::AddressNotAllowed, (403, "address_not_allowed")),
-            (ApiError::BadSignature(BadSignature::Replayed), (401, "bad_signature")),
-            (ApiError::InvalidLogin, (401, "invalid_credentials")),
-            (ApiError::InvalidToken, (400, "invalid_token")),
-            (ApiError::TooManyTries { retry_after_seconds: 7 }, (429, "too_many_tries")),
-            (ApiError::Password(PasswordError::Busy), (429, "too_many_tries")),
-            (ApiError::Password(PasswordError::Failed("cause".into())), (500, "internal")),
-            (ApiError::RegistrationClosed, (403, "registration_closed")),
-            (ApiError::InvitationRequired, (403, "invitation_required")),
-            (ApiError::Conflict(Conflict::SlugTaken), (409, "slug_taken")),
-            (ApiError::Conflict(Conflict::EmailTaken), (409, "email_taken")),
-            (ApiError::Conflict(Conflict::LastOwner), (409, "last_owner")),
-            (ApiError::NoSuch("user"), (404, "not_found")),
-            (ApiError::Fields(vec![]), (422, "invalid")),
-            (ApiError::BadJson, (400, "bad_json")),
-            (ApiError::BadIdempotencyKey, (400, "bad_idempotency_key")),
-            (ApiError::NoSuchEvent, (404, "not_found")),
-            (ApiError::NoSuchRoute, (404, "not_found")),
-            (ApiError::MethodNotAllowed { allow }, (405, "method_not_allowed")),
-            (ApiError::UriTooLong, (414, "uri_too_long")),
-            (ApiError::TooManyConnections, (503, "too_many_connections")),
-            (ApiError::Overloaded, (503, "overloaded")),
-            (ApiError::Internal, (500, "internal")),
-        ] {
-            assert_eq!(answer(&error), expected);
-        }
-    }
 }
