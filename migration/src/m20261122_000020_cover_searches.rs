@@ -7,47 +7,33 @@
 //!
 //! The index of terms no longer says `NOT is_deleted`. PostgreSQL intersects two indexes only if no condition,
 //! not even that of their making, belongs to both, and a text is mostly searched for within a time.
+//!
+//! No event can be stored while these are made. Who can't have that makes them before, with `CONCURRENTLY`, and
+//! this step finds them there.
 
-use sea_orm_migration::{prelude::*, sea_orm::Statement};
+use sea_orm_migration::prelude::*;
 
-use crate::columns::Columns;
+use crate::postgres;
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
-const UP: [&str; 4] = [
-    "DROP INDEX events_occurred_at",
-    "CREATE INDEX events_occurred_at ON events (tenant_id, occurred_at DESC, id DESC)
+const UP: [&str; 2] = [
+    "CREATE INDEX IF NOT EXISTS events_filters ON events (tenant_id, occurred_at DESC, id DESC)
      INCLUDE (event_type, severity, service, method, environment, status_code, duration_ms, user_id)
      WHERE NOT is_deleted",
-    "DROP INDEX events_terms",
-    "CREATE INDEX events_terms ON events USING gin (terms) WITH (gin_pending_list_limit = 1024)",
+    "CREATE INDEX IF NOT EXISTS events_all_terms ON events USING gin (terms) WITH (gin_pending_list_limit = 1024)",
 ];
 
-const DOWN: [&str; 4] = [
-    "DROP INDEX events_occurred_at",
-    "CREATE INDEX events_occurred_at ON events (tenant_id, occurred_at DESC, id DESC) WHERE NOT is_deleted",
-    "DROP INDEX events_terms",
-    "CREATE INDEX events_terms ON events USING gin (terms) WITH (gin_pending_list_limit = 1024) WHERE NOT is_deleted",
-];
+const DOWN: [&str; 2] = ["DROP INDEX events_all_terms", "DROP INDEX events_filters"];
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        run(manager, UP).await
+        postgres::execute(manager, &UP).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        run(manager, DOWN).await
+        postgres::execute(manager, &DOWN).await
     }
-}
-
-async fn run(manager: &SchemaManager<'_>, statements: [&str; 4]) -> Result<(), DbErr> {
-    let columns = Columns::of(manager);
-    if columns.is_postgres() {
-        for statement in statements {
-            manager.get_connection().execute_raw(Statement::from_string(columns.0, statement)).await?;
-        }
-    }
-    Ok(())
 }

@@ -21,8 +21,6 @@ pub(super) enum Way {
     Any,
     /// That of terms, together with that of times where the search has a beginning.
     ByTerms,
-    /// That of times.
-    ByTime,
 }
 
 /// What holds of every event that the filter finds for the tenant.
@@ -52,7 +50,7 @@ pub(super) fn condition_on(way: Way, database: Database, tenant_id: TenantId, fi
         .add_option(equal(Column::CorrelationId, &filter.correlation_id))
         .add_option(filter.start_time.map(|start: Timestamp| Column::OccurredAt.gte(start.as_micros())))
         .add_option(filter.end_time.map(|end: Timestamp| Column::OccurredAt.lte(end.as_micros())))
-        .add_option(words_and_tags(way, database, tenant_id, filter))
+        .add_option(words_and_tags(database, tenant_id, filter))
 }
 
 /// Whose the events are.
@@ -77,17 +75,10 @@ fn owned_by(way: Way, database: Database, tenant_id: TenantId, filter: &Filter) 
     }
 }
 
-fn words_and_tags(way: Way, database: Database, tenant_id: TenantId, filter: &Filter) -> Option<SimpleExpr> {
-    let is_indexed = way != Way::ByTime;
+fn words_and_tags(database: Database, tenant_id: TenantId, filter: &Filter) -> Option<SimpleExpr> {
     match &filter.words {
         // A text without a word was searched for: there is no event that has none of its words.
         Some(words) if words.is_empty() => Some(Expr::cust("1 = 0")),
-        words => terms::have_all(
-            database,
-            is_indexed,
-            tenant_id,
-            words.as_deref().unwrap_or_default(),
-            &filter.tags,
-        ),
+        words => terms::have_all(database, tenant_id, words.as_deref().unwrap_or_default(), &filter.tags),
     }
 }

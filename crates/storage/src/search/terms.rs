@@ -8,10 +8,9 @@ use crate::Database;
 /// Whether an event has all these words and tags; `None` when there are none to have.
 ///
 /// The question is one bound text in the index's own language. Terms are letters and digits only; they are
-/// quoted all the same. On PostgreSQL the index can be kept out of it.
+/// quoted all the same.
 pub(super) fn have_all(
     database: Database,
-    is_indexed: bool,
     tenant_id: TenantId,
     words: &[Word],
     tags: &[String],
@@ -23,9 +22,7 @@ pub(super) fn have_all(
         return None;
     }
     Some(match database {
-        Database::Postgres if is_indexed => Expr::cust_with_values("terms @@ $1::tsquery", [tsquery(&terms)]),
-        // No index answers a test of truth.
-        Database::Postgres => Expr::cust_with_values("(terms @@ $1::tsquery) IS TRUE", [tsquery(&terms)]),
+        Database::Postgres => Expr::cust_with_values("terms @@ $1::tsquery", [tsquery(&terms)]),
         Database::Sqlite => Expr::cust_with_values(
             "row_number IN (SELECT rowid FROM event_terms WHERE event_terms MATCH ?)",
             [fts5(&terms)],
