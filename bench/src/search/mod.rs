@@ -111,7 +111,8 @@ fn now() -> Timestamp {
 /// Whether an answer lists anything: events, intervals or values.
 fn has_anything(answer: &[u8]) -> Result<bool> {
     let answer: Value = serde_json::from_slice(answer)?;
-    let mut lists = answer.as_object().context("an answer is an object")?.values().filter_map(Value::as_array);
+    let mut lists =
+        answer.as_object().context("an answer is an object")?.values().filter_map(Value::as_array);
     Ok(lists.any(|list| !list.is_empty()))
 }
 

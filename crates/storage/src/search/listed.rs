@@ -49,9 +49,7 @@ impl Store {
         };
         let (events, next) = match ids {
             Some(ids) => self.page_of(tenant_id, ids, query).await?,
-            None => {
-                self.matching_of(condition(self.database(), tenant_id, &query.filter), query).await?
-            }
+            None => self.matching_of(condition(self.database(), tenant_id, &query.filter), query).await?,
         };
         Ok(Page {
             total_count: Ord::min(counted, EXACT_TOTAL),
