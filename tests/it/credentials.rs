@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use pulsestream_tests::{
-    Answer, App, Client, Combination, Person, Trial, event, event_with_id, on_all_four, person::with_token,
+    Answer, App, Client, Combination, Overheard, Person, Trial, event, event_with_id, on_all_four,
+    person::with_token,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -215,7 +216,7 @@ async fn an_export_ends_within_five_seconds_after_its_credential_was_revoked_els
 }
 
 /// An export that has begun, and of which no more is read for now.
-async fn export(app: &App, credential: &str) -> TcpStream {
+async fn export(app: &App, credential: &str) -> Overheard<TcpStream> {
     let mut stream = app.connect().await;
     let request = format!(
         "GET /api/v1/ingestion/events/export HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {credential}\r\n\r\n"

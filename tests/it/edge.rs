@@ -9,7 +9,7 @@ use std::{
 };
 
 use pulsestream_tests::{
-    App, Client, Combination, Trial, command, event, event_with_id, on_all_four, once, sandbox,
+    App, Client, Combination, Overheard, Trial, command, event, event_with_id, on_all_four, once, sandbox,
 };
 use reqwest::Method;
 use rustix::process::Signal;
@@ -65,7 +65,7 @@ impl Issued {
         fs::write(directory.join("key.pem"), &self.key).expect("the directory is ours");
     }
 
-    async fn connect(&self, app: &App) -> std::io::Result<TlsStream<TcpStream>> {
+    async fn connect(&self, app: &App) -> std::io::Result<Overheard<TlsStream<TcpStream>>> {
         let mut roots = RootCertStore::empty();
         let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes()).expect("it is PEM");
         roots.add(certificate).expect("it is a certificate");
@@ -74,7 +74,8 @@ impl Issued {
         let mut config = config.expect("TLS works").with_root_certificates(roots).with_no_client_auth();
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let name = ServerName::try_from("localhost").expect("it is a name");
-        TlsConnector::from(Arc::new(config)).connect(name, app.connect().await).await
+        let stream = TcpStream::connect(app.address()).await?;
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await.map(Overheard::new)
     }
 }
 
@@ -134,7 +135,7 @@ async fn the_certificate_is_replaced_under_open_connections() {
     let (app, directory) = tls_app(&old).await;
     let tenant = app.tenant().await;
     let headers = format!("X-API-Key: {}\r\nContent-Type: application/json\r\n", tenant.key);
-    let send = async |stream: &mut TlsStream<TcpStream>, id: &str| {
+    let send = async |stream: &mut Overheard<TlsStream<TcpStream>>, id: &str| {
         ask(stream, &format!("POST {EVENTS}"), &headers, &event_with_id(id).to_string()).await
     };
 
@@ -170,7 +171,7 @@ async fn an_answer_that_comes_before_its_body_was_read_arrives_over_tls() {
     let tenant = app.tenant().await;
     for (key, body_mib, status) in [("nobody's", 9, 401), (tenant.key.as_str(), 12, 413)] {
         let stream = issued.connect(&app).await.expect("the server shows its certificate");
-        let protocol = stream.get_ref().1.alpn_protocol();
+        let protocol = stream.inner().get_ref().1.alpn_protocol();
         assert_eq!(
             protocol,
             Some(b"http/1.1".as_slice()),
@@ -348,7 +349,7 @@ async fn operations_can_be_asked_while_the_server_drains() {
 async fn an_address_has_only_so_many_connections() {
     let settings = App::builder(Combination::SQLITE).set("server.uncapped_networks", "");
     let app = settings.set("server.max_connections_per_address", 2).start().await;
-    let livez = async |stream: &mut TcpStream| ask(stream, "GET /livez", "", "").await;
+    let livez = async |stream: &mut Overheard<TcpStream>| ask(stream, "GET /livez", "", "").await;
     let mut first = app.connect().await;
     assert!(livez(&mut first).await.starts_with("HTTP/1.1 200 "));
     let mut second = app.connect().await;

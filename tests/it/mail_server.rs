@@ -3,7 +3,7 @@
 use std::{path::Path, process::Stdio};
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use pulsestream_tests::AppBuilder;
+use pulsestream_tests::{AppBuilder, canary};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
@@ -80,7 +80,9 @@ impl MailServer {
         // Quoted-printable, where it is used, breaks long lines.
         let text =
             String::from_utf8(content).expect("mail is ASCII").replace("=\r\n", "").replace("=3D", "=");
-        Letter { to: envelope["to"].clone(), text }
+        let to = envelope["to"].clone();
+        canary::mailed(to.to_string().as_bytes(), text.as_bytes());
+        Letter { to, text }
     }
 }
 

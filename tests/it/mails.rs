@@ -53,7 +53,7 @@ async fn a_new_user_chooses_a_password_with_a_link_that_came_by_mail(combination
     let (app, mails) = server(combination).await;
     let tenant = app.tenant().await;
     let owner = with_token(&app, &Person::create(&app, &tenant, "owner").await.tokens(&app).await);
-    let email = format!("{}@example.com", unique("invited"));
+    let email = format!("{}-{}@example.com", unique("invited"), tenant.canary);
     let made = owner.post("/api/v1/auth/register/user", &json!({"email": email})).await.expect(200).json();
     let brought = json!({"email": format!("own-{email}"), "password": "a password of their own"});
     owner.post("/api/v1/auth/register/user", &brought).await.expect(200);

@@ -41,6 +41,7 @@ fn main() {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     arguments.test_threads = arguments.test_threads.or(Some(cores * TRIALS_PER_CORE));
     trials::record_panics();
+    trials::watch();
 
     let conclusion = libtest_mimic::run(&arguments, all());
     if !arguments.list {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use pulsestream_tests::{
-    App, Combination, Tenant, Trial, event, event_with_id, on_some, trials::DEFAULT_CAP,
+    App, Combination, Overheard, Tenant, Trial, event, event_with_id, on_some, trials::DEFAULT_CAP,
 };
 use serde_json::json;
 use tokio::{
@@ -24,7 +24,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 /// The head of a POST of one event, and `sent` bytes of its body of `length`.
-async fn begin(app: &App, tenant: &Tenant, length: usize, sent: usize) -> TcpStream {
+async fn begin(app: &App, tenant: &Tenant, length: usize, sent: usize) -> Overheard<TcpStream> {
     let mut stream = app.connect().await;
     let head = format!(
         "POST /api/v1/ingestion/events HTTP/1.1\r\nHost: x\r\nX-API-Key: {}\r\n\
@@ -37,7 +37,7 @@ async fn begin(app: &App, tenant: &Tenant, length: usize, sent: usize) -> TcpStr
 }
 
 /// All that comes until the connection is closed.
-async fn until_closed(mut stream: TcpStream, within: Duration) -> String {
+async fn until_closed(mut stream: Overheard<TcpStream>, within: Duration) -> String {
     let mut answer = Vec::new();
     let read = timeout(within, stream.read_to_end(&mut answer)).await;
     // A reset after the answer closes it as well.
@@ -63,7 +63,7 @@ async fn a_body_that_drips_is_given_up(combination: Combination) {
     let app = App::builder(combination).set("server.body_timeout", "1s").start().await;
     let tenant = app.tenant().await;
 
-    let (mut reader, mut writer) = begin(&app, &tenant, 1_000, 0).await.into_split();
+    let (mut reader, mut writer) = tokio::io::split(begin(&app, &tenant, 1_000, 0).await);
     let dripping = tokio::spawn(async move {
         while writer.write_all(b" ").await.is_ok() {
             tokio::time::sleep(Duration::from_millis(100)).await;

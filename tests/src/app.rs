@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use crate::{
-    AppBuilder, Client, Combination, StoredRow, Tenant, TenantOptions, canary, command, ground::Ground,
+    AppBuilder, Client, Combination, Overheard, StoredRow, Tenant, TenantOptions, command, ground::Ground,
     process::Process, shared,
 };
 
@@ -116,8 +116,8 @@ impl App {
     }
 
     /// A connection without a client.
-    pub async fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.address()).await.expect("the server listens")
+    pub async fn connect(&self) -> Overheard<TcpStream> {
+        Overheard::new(TcpStream::connect(self.address()).await.expect("the server listens"))
     }
 
     /// Sends bytes on a connection of their own, and answers with all that comes until it is closed, or
@@ -134,7 +134,6 @@ impl App {
             }
         })
         .await;
-        canary::heard(bytes, bytes, &[&answer]);
         answer
     }
 

@@ -12,13 +12,15 @@ use pulsestream_sabotage::VARIABLE;
 /// Names the binary to test; without it, one is built next to the tests.
 pub const BINARY: &str = "PULSESTREAM_TEST_BIN";
 
-static PATH: LazyLock<PathBuf> = LazyLock::new(|| {
-    #[expect(clippy::disallowed_methods, reason = "tests have no settings file to name a program in")]
-    let named = env::var(BINARY).ok().filter(|path| !path.is_empty());
-    named.map_or_else(|| build(&[]), PathBuf::from)
-});
+/// Names one that can be broken on purpose; without it, one is built next to the tests.
+pub const SABOTAGED_BINARY: &str = "PULSESTREAM_TEST_SABOTAGED_BIN";
+
+static PATH: LazyLock<PathBuf> = LazyLock::new(|| named(BINARY).unwrap_or_else(|| build(&[])));
 
 static SABOTAGED: LazyLock<PathBuf> = LazyLock::new(|| {
+    if let Some(path) = named(SABOTAGED_BINARY) {
+        return path;
+    }
     let built = build(&["--features", "sabotage"]);
     let path = built.with_file_name("pulsestream-sabotaged");
     // A copy beside, renamed into place: another process may be running the one before.
@@ -55,6 +57,12 @@ pub(crate) fn command(sabotage: Option<&str>) -> Command {
         command.env(VARIABLE, plan.join(","));
     }
     command
+}
+
+fn named(variable: &str) -> Option<PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "tests have no settings file to name a program in")]
+    let path = env::var(variable).ok().filter(|path| !path.is_empty());
+    path.map(PathBuf::from)
 }
 
 fn build(arguments: &[&str]) -> PathBuf {

@@ -54,6 +54,23 @@ pub fn heard(head: &[u8], body: &[u8], answer: &[&[u8]]) {
     assert!(foreign.is_empty(), "an answer has {foreign:?} of other tenants: {}", text());
 }
 
+/// Looks at what a connection without a client was sent and received. What is found fails the run: see [`finish`].
+pub fn overheard(sent: &[u8], received: &[u8]) {
+    recorder(|recorder| recorder.hear(sent, sent, &[received]));
+}
+
+/// Looks at a letter: whom it is for is told what is theirs.
+///
+/// # Panics
+/// When it has a canary that none of the addresses has.
+pub fn mailed(to: &[u8], letter: &[u8]) {
+    let foreign = recorder(|recorder| {
+        let theirs = recorder.canaries_in(to).collect();
+        recorder.judge(&theirs, &[letter])
+    });
+    assert!(foreign.is_empty(), "a letter has {foreign:?}: {}", String::from_utf8_lossy(letter));
+}
+
 /// Looks at what was sent to somebody whom only the tenant with this canary named, such as a notice or a mail.
 ///
 /// # Panics

@@ -11,7 +11,7 @@
 //! | [`token`] | access tokens made by hand, good and bad |
 //! | [`client`], [`answer`], [`event`](mod@event) | HTTP as clients speak it |
 //! | [`backup`] | backups, made and restored with the command line |
-//! | [`canary`] | what each tenant's data holds, looked for in every answer that others get |
+//! | [`canary`], [`overheard`] | what each tenant's data holds, looked for in every answer that others get |
 //! | [`load`], [`ledger`] | clients that send all the time, and their book of what they were told |
 //! | [`torture`] | everything broken on purpose, and what was lost counted |
 //!
@@ -30,6 +30,7 @@ pub mod event;
 pub mod ground;
 pub mod ledger;
 pub mod load;
+pub mod overheard;
 pub mod person;
 pub mod process;
 pub mod sandbox;
@@ -47,5 +48,6 @@ pub use combination::{Combination, Database, Limiter};
 pub use event::{event, event_with, event_with_id, events, unique};
 pub use ground::StoredRow;
 pub use libtest_mimic::Trial;
+pub use overheard::Overheard;
 pub use person::Person;
 pub use tenant::{Tenant, TenantOptions};

@@ -3,8 +3,11 @@
 use std::{
     any::Any,
     cell::RefCell,
+    collections::BTreeMap,
     panic::{self, AssertUnwindSafe},
+    process,
     sync::{LazyLock, Mutex},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -17,6 +20,9 @@ use crate::{Combination, canary, shared};
 /// How long a trial may take unless it asks for more.
 pub const DEFAULT_CAP: Duration = Duration::from_secs(60);
 
+/// How long a trial may outlive its cap before the whole run is given up: something holds every thread there is.
+const GRACE: Duration = Duration::from_secs(120);
+
 /// How many are named at the end.
 const SLOWEST: usize = 10;
 
@@ -25,6 +31,9 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.worker_threads(16).enable_all().build().expect("a process can have one more event loop")
 });
+
+/// When a trial that is under way should have ended at the latest.
+static RUNNING: Mutex<BTreeMap<String, Instant>> = Mutex::new(BTreeMap::new());
 
 static TIMINGS: Mutex<Vec<(Duration, String)>> = Mutex::new(Vec::new());
 
@@ -100,7 +109,9 @@ where
     let name = format!("{module}::{name}");
     Trial::test(name.clone(), move || {
         let started = Instant::now();
+        RUNNING.lock().expect("no holder panics").insert(name.clone(), started + cap + GRACE);
         let outcome = run(cap, async move { test().await });
+        RUNNING.lock().expect("no holder panics").remove(&name);
         TIMINGS.lock().expect("no holder panics").push((started.elapsed(), name));
         outcome
     })
@@ -121,6 +132,21 @@ fn run(cap: Duration, test: impl Future<Output = ()> + Send + 'static) -> Result
             Err(Failed::from(format!("took longer than {cap:?}")))
         }
     }
+}
+
+/// Ends the whole run, and says with which trials under way, when one of them outlives its cap: a run that hangs says
+/// nothing.
+pub fn watch() {
+    thread::spawn(|| {
+        loop {
+            thread::sleep(Duration::from_secs(1));
+            let running = RUNNING.lock().expect("no holder panics");
+            if running.values().any(|end| *end < Instant::now()) {
+                eprintln!("given up, with these under way: {:?}", running.keys());
+                process::exit(101);
+            }
+        }
+    });
 }
 
 /// Keeps what a panic says, place included, for the trial's report.
@@ -146,6 +172,8 @@ pub fn finish() {
     // There is no trial any more whose report would have the text.
     drop(panic::take_hook());
     print_slowest();
+    let end = Instant::now() + GRACE;
+    RUNNING.lock().expect("no holder panics").insert("the end of the shared servers".to_owned(), end);
     RUNTIME.block_on(shared::stop());
     canary::finish();
 }

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use crate::{
-    App, Combination, Tenant, event_with,
+    App, Combination, Overheard, Tenant, event_with,
     ledger::{Ledger, Outcome},
     torture::{
         Wish,
@@ -80,7 +80,7 @@ pub(super) async fn run(wish: Wish) -> Report {
 }
 
 /// A request that is half sent: its connection, the event's id, and the other half.
-async fn begin(app: &App, tenant: &Tenant, ledger: &Ledger) -> (TcpStream, String, String) {
+async fn begin(app: &App, tenant: &Tenant, ledger: &Ledger) -> (Overheard<TcpStream>, String, String) {
     let id = unique("late");
     ledger.sent_with(&id, "late");
     let body = event_with(&id, "late").to_string();
@@ -96,7 +96,7 @@ async fn begin(app: &App, tenant: &Tenant, ledger: &Ledger) -> (TcpStream, Strin
 }
 
 /// Sends the other half. Answers whether the event is stored, by what the server says.
-async fn finish(mut stream: TcpStream, rest: &str) -> bool {
+async fn finish(mut stream: Overheard<TcpStream>, rest: &str) -> bool {
     let mut answer = String::new();
     if stream.write_all(rest.as_bytes()).await.is_err() {
         return false;

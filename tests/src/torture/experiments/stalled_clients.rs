@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use crate::{
-    App, Combination, Tenant, event_with_id,
+    App, Combination, Overheard, Tenant, event_with_id,
     torture::{
         Wish,
         report::Report,
@@ -113,7 +113,7 @@ async fn stalled(app: &App, tenant: &Tenant, stall: Stall) -> Option<Duration> {
 }
 
 /// Sends a byte every 100 ms, and ends when the connection does.
-async fn closed(mut stream: TcpStream, drip: Vec<u8>) {
+async fn closed(mut stream: Overheard<TcpStream>, drip: Vec<u8>) {
     let mut drip = drip.into_iter();
     let mut buffer = [0; 4096];
     loop {
