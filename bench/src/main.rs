@@ -9,19 +9,24 @@
 //! | `pair` | a yardstick and the product, back to back; medians |
 //! | `stage` | servers and files, and how one run of each thing goes |
 //! | `product`, `yardstick` | what is measured |
+//! | `search` | searches in a table of millions of events |
+//! | `pressure` | a tenant that floods, and large events |
 //! | `rules` | what it costs to evaluate rules, which is compared with nothing |
-//! | `load`, `sample` | what is sent |
-//! | `measurement`, `cpu` | what is read off |
+//! | `load`, `sample`, `http` | what is sent |
+//! | `measurement`, `cpu`, `memory` | what is read off |
 //! | `report`, `environment` | what is told |
 
 mod case;
 mod cpu;
 mod environment;
+mod http;
 mod load;
 mod measurement;
+mod memory;
 mod options;
 mod pair;
 mod postgres;
+mod pressure;
 mod process;
 mod product;
 mod report;
@@ -29,6 +34,7 @@ mod rules;
 mod runtime;
 mod sample;
 mod schema;
+mod search;
 mod stage;
 mod yardstick;
 
@@ -53,11 +59,21 @@ fn main() -> Result<()> {
     if let Some(address_file) = &options.serve_parse_only {
         return yardstick::parse_only::serve(address_file);
     }
+    if let Some(url) = &options.fill {
+        return search::fill_only(url, options.events);
+    }
     let server = options.server.as_deref().context("--server has to name the product's binary")?;
     let mut stage = Stage::prepare(server, options.duration())?;
     let results = measure(&mut stage, &options)?;
+    let searches =
+        options.asks_for(search::NAME).then(|| search::run(&mut stage, options.events)).transpose()?;
+    if let Some(searches) = &searches {
+        println!("{}", search::progress(searches));
+    }
+    let pressure = options.asks_for(pressure::NAME).then(|| pressure::run(&mut stage)).transpose()?;
     let rules = evaluate(&stage, &options)?;
-    let report = report::write(&results, &rules, &Environment::of(&stage)?, &options);
+    let parts = report::Parts { cases: results, searches, pressure, rules };
+    let report = report::write(&parts, &Environment::of(&stage)?, &options);
     match &options.report {
         Some(path) if options.is_full() => {
             fs::write(path, report).with_context(|| format!("writing {}", path.display()))?;
@@ -70,11 +86,11 @@ fn main() -> Result<()> {
 
 /// Lets the cases take turns, so that what changes slowly on this machine meets all of them.
 fn measure(stage: &mut Stage, options: &Options) -> Result<Vec<Results>> {
-    let wanted = options.pairs();
     let mut all: Vec<Results> =
         options.cases().into_iter().map(|case| Results { case, pairs: Vec::new() }).collect();
     for round in 0..options.attempts() {
-        for results in all.iter_mut().filter(|results| results.quiet().count() < wanted) {
+        let is_open = |results: &&mut Results| results.quiet().count() < options.pairs_of(results.case);
+        for results in all.iter_mut().filter(is_open) {
             let pair = Pair::run(stage, results.case, round % 2 == 1)
                 .with_context(|| format!("in case {}", results.case.name))?;
             println!("{}", report::progress(results.case, &pair));

@@ -18,6 +18,8 @@ pub(crate) struct Tally {
     pub(crate) elapsed: Duration,
     /// Events that may have been on their way when the time was up: stored perhaps, not acknowledged.
     pub(crate) in_flight: u64,
+    /// Of all events that were sent: those that had been sent before.
+    pub(crate) repeated: u64,
     /// Of requests; `None` where the driver does not know.
     pub(crate) latency: Option<Latency>,
 }
@@ -52,6 +54,23 @@ pub(crate) struct Measurement {
     costs: Costs,
     /// The share of all cores that went to others meanwhile, 0 to 1.
     pub(crate) foreign: f64,
+    /// What was not read off the processors; whoever ran it fills it in.
+    pub(crate) traces: Traces,
+}
+
+/// What a run left behind. Each is `None` where it was not looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Traces {
+    /// Bytes of write-ahead log.
+    pub(crate) wal_bytes: Option<u64>,
+    /// Bytes of the table and its indexes.
+    pub(crate) stored_bytes: Option<u64>,
+    /// Commands that Redis has executed.
+    pub(crate) redis_calls: Option<u64>,
+    /// What the server takes in memory before it has any connection, in bytes.
+    pub(crate) memory_at_rest: Option<u64>,
+    /// The most it has taken.
+    pub(crate) memory_at_peak: Option<u64>,
 }
 
 impl Watched {
@@ -80,7 +99,7 @@ impl Measurement {
         let machine = cpu::of_machine()?.saturating_sub(machine);
         let capacity = start.elapsed().as_secs_f64() * cpu::cores() as f64;
         let foreign = machine.saturating_sub(own).as_secs_f64() / capacity;
-        Ok(Self { tally, costs: after.since(before), foreign })
+        Ok(Self { tally, costs: after.since(before), foreign, traces: Traces::default() })
     }
 
     /// Acknowledged events per second.
@@ -88,20 +107,37 @@ impl Measurement {
         self.tally.events as f64 / self.tally.elapsed.as_secs_f64()
     }
 
+    /// So much for one event.
+    pub(crate) fn per_event(&self, total: u64) -> f64 {
+        total as f64 / self.tally.events as f64
+    }
+
     /// Processor time for one event.
     pub(crate) fn cost_per_event(&self) -> Costs {
         self.costs.map(|total| total.div_f64(self.tally.events as f64))
     }
 
+    /// See [`Tally::check_stored`].
+    ///
+    /// # Errors
+    /// When something else was stored.
+    pub(crate) fn check_stored(&self, stored: u64) -> Result<()> {
+        self.tally.check_stored(stored)
+    }
+}
+
+impl Tally {
     /// Makes sure that what was acknowledged was stored, and nothing else.
     ///
     /// # Errors
     /// When it was not.
     pub(crate) fn check_stored(&self, stored: u64) -> Result<()> {
-        let Tally { events, in_flight, .. } = self.tally;
+        let Tally { events, in_flight, repeated, .. } = *self;
+        let first = events.saturating_sub(repeated);
         ensure!(
-            (events..=events + in_flight).contains(&stored),
-            "{events} events were acknowledged and at most {in_flight} more under way, but {stored} are stored"
+            (first..=first + in_flight).contains(&stored),
+            "{events} events were acknowledged, at most {in_flight} more were under way, and {repeated} had been sent \
+             before, but {stored} are stored"
         );
         Ok(())
     }

@@ -6,7 +6,7 @@ use clap::Parser;
 
 use crate::{
     case::{CASES, Case},
-    rules,
+    pressure, rules, search,
 };
 
 /// Measure the product and yardsticks side by side.
@@ -25,6 +25,12 @@ pub(crate) struct Options {
     /// Only this case; may be given several times
     #[arg(long, value_name = "CASE", value_parser = case_names())]
     only: Vec<String>,
+    /// How many events searches have to look through
+    #[arg(long, value_name = "N", default_value_t = 2_000_000, value_parser = clap::value_parser!(u64).range(10_000..=100_000_000))]
+    pub(crate) events: u64,
+    /// Only put those events into this PostgreSQL database, which has the product's schema: for looking at plans
+    #[arg(long, value_name = "URL")]
+    pub(crate) fill: Option<String>,
     /// The release binary of the product
     #[arg(long, value_name = "FILE", hide = true)]
     pub(crate) server: Option<PathBuf>,
@@ -37,7 +43,12 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// How many undisturbed pairs each case gets.
+    /// How many undisturbed pairs a case gets. Where nothing depends on it, three are enough.
+    pub(crate) fn pairs_of(&self, case: &Case) -> usize {
+        if case.gates.is_empty() { self.pairs().min(3) } else { self.pairs() }
+    }
+
+    /// How many undisturbed pairs are asked for, and how many ticks.
     pub(crate) fn pairs(&self) -> usize {
         if self.quick { 1 } else { self.pairs as usize }
     }
@@ -62,13 +73,17 @@ impl Options {
         rules::CASES.iter().filter(|case| self.asks_for(case.name))
     }
 
-    fn asks_for(&self, name: &str) -> bool {
+    /// Whether a case or a part of this name is among what is asked for.
+    pub(crate) fn asks_for(&self, name: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|only| only == name)
     }
 
     /// Whether the outcome may stand as the project's figures: all cases, enough pairs, long enough.
     pub(crate) fn is_full(&self) -> bool {
-        self.only.is_empty() && self.pairs() >= 5 && self.duration() >= Duration::from_secs(5)
+        self.only.is_empty()
+            && self.pairs() >= 5
+            && self.duration() >= Duration::from_secs(5)
+            && self.events >= 2_000_000
     }
 
     /// What to type to get the same.
@@ -78,12 +93,17 @@ impl Options {
             true => " --quick".to_owned(),
             false => format!(" --pairs {} --seconds {}", self.pairs, self.seconds),
         };
-        format!("just bench{length}{only}")
+        let events = match self.events {
+            2_000_000 => String::new(),
+            events => format!(" --events {events}"),
+        };
+        format!("just bench{length}{events}{only}")
     }
 }
 
 fn case_names() -> Vec<&'static str> {
-    CASES.iter().map(|case| case.name).chain(rules::CASES.iter().map(|case| case.name)).collect()
+    let cases = CASES.iter().map(|case| case.name).chain(rules::CASES.iter().map(|case| case.name));
+    cases.chain([search::NAME, pressure::NAME]).collect()
 }
 
 #[cfg(test)]

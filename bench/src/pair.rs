@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 
 use crate::{
-    case::Case,
+    case::{Case, Gate},
     measurement::{Costs, Latency, Measurement},
     stage::Stage,
 };
@@ -79,9 +79,44 @@ impl Results {
         })
     }
 
-    /// Whether the gate is met; `None` when there is none, or no pair counts.
-    pub(crate) fn is_met(&self) -> Option<bool> {
-        Some(self.median(Pair::ratio)? >= self.case.gate?)
+    /// The median of what a gate is about; `None` where no pair that counts has it.
+    pub(crate) fn reached(&self, gate: Gate) -> Option<f64> {
+        self.median_of_some(|pair| gate.value(pair))
+    }
+}
+
+impl Gate {
+    /// What a pair gives for it.
+    fn value(self, pair: &Pair) -> Option<f64> {
+        const MIB: f64 = (1 << 20) as f64;
+        let Pair { product, yardstick } = pair;
+        let p99 = |measurement: &Measurement| millis(measurement, |latency| latency.p99);
+        let cost = |measurement: &Measurement| {
+            micros(measurement, |Costs { server, database, .. }| {
+                Some(server.unwrap_or_default() + database.unwrap_or_default())
+            })
+        };
+        let traces = product.traces;
+        match self {
+            Self::Rate(_) => Some(pair.ratio()),
+            Self::P99(_) => Some(p99(product)? / p99(yardstick)?),
+            Self::Cost(_) => Some(cost(product)? / cost(yardstick)?),
+            Self::RedisCalls(_) => Some(product.per_event(traces.redis_calls?)),
+            Self::MemoryAtRest(_) => Some(traces.memory_at_rest? as f64 / MIB),
+            Self::MemoryAtPeak(_) => Some(traces.memory_at_peak? as f64 / MIB),
+        }
+    }
+
+    /// Whether this is good enough.
+    pub(crate) fn is_met(self, reached: f64) -> bool {
+        match self {
+            Self::Rate(least) => reached >= least,
+            Self::P99(most)
+            | Self::Cost(most)
+            | Self::RedisCalls(most)
+            | Self::MemoryAtRest(most)
+            | Self::MemoryAtPeak(most) => reached <= most,
+        }
     }
 }
 

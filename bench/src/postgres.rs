@@ -1,8 +1,10 @@
 //! The private PostgreSQL of a benchmark.
 
 use anyhow::{Context, Result};
+use pulsestream_domain::tenant::TenantId;
 use pulsestream_testing::postgres::PostgresServer;
 use sea_orm::sqlx::{self, Connection as _, PgConnection};
+use uuid::Uuid;
 
 use crate::{
     load::{COUNT_OF_RUN, mark},
@@ -85,6 +87,42 @@ impl Postgres {
             count.context("counting events")
         })?;
         Ok(count.unsigned_abs())
+    }
+
+    /// How many bytes of write-ahead log there have been.
+    ///
+    /// # Errors
+    /// When the server can't be asked.
+    pub(crate) fn wal_position(&self) -> Result<u64> {
+        let bytes: i64 = self.ask("SELECT CAST(pg_current_wal_lsn() - '0/0' AS bigint)")?;
+        Ok(bytes.unsigned_abs())
+    }
+
+    /// How many bytes the table of events and its indexes have.
+    ///
+    /// # Errors
+    /// When the server can't be asked.
+    pub(crate) fn bytes_of_events(&self) -> Result<u64> {
+        let bytes: i64 = self.ask("SELECT pg_total_relation_size('events')")?;
+        Ok(bytes.unsigned_abs())
+    }
+
+    /// The tenants whose slugs begin like this, by slug.
+    ///
+    /// # Errors
+    /// When the server can't be asked.
+    pub(crate) fn tenants(&self, beginning: &str) -> Result<Vec<TenantId>> {
+        block_on(async {
+            let mut connection = self.connect().await?;
+            let ids: Vec<Uuid> =
+                sqlx::query_scalar("SELECT id FROM tenants WHERE starts_with(slug, $1) ORDER BY slug")
+                    .bind(beginning)
+                    .fetch_all(&mut connection)
+                    .await
+                    .context("listing tenants")?;
+            connection.close().await?;
+            Ok(ids.into_iter().map(TenantId).collect())
+        })
     }
 
     /// What the server calls its version.

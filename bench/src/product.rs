@@ -2,12 +2,14 @@
 
 use std::{
     fs::OpenOptions,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 use anyhow::{Context, Result, ensure};
 use pulsestream_domain::api_key::ApiKey;
+use serde_json::Value;
 
 use crate::process::Process;
 
@@ -20,44 +22,97 @@ pub(crate) struct Product {
     /// Takes its log and the address it listens at.
     directory: PathBuf,
     database_url: String,
-    redis_url: Option<String>,
-    key: ApiKey,
+    /// Environment variables beyond those that say where things are.
+    settings: Vec<(&'static str, String)>,
+    /// Of its tenants.
+    keys: Vec<ApiKey>,
 }
 
 impl Product {
-    /// Prepares a store: the schema, and one tenant with a key and a limit that never bites.
+    /// Prepares a store: the schema, and tenants, each with a key and a limit that never bites.
+    ///
+    /// # Errors
+    /// When the binary does not run, or the store has these tenants.
+    pub(crate) fn prepare(
+        binary: &Path,
+        directory: &Path,
+        database_url: String,
+        tenants: u8,
+    ) -> Result<Self> {
+        // The same in all runs: they guard nothing.
+        let keys = (1..=tenants).map(|tenant| ApiKey::from_entropy([tenant; 32])).collect();
+        let (binary, directory) = (binary.to_owned(), directory.to_owned());
+        let product = Self { binary, directory, database_url, settings: Vec::new(), keys };
+        crate::schema::migrate(&product.database_url)?;
+        for (number, key) in product.keys.iter().enumerate() {
+            product.add_tenant(&format!("bench-{number:02}"), key, LIMIT)?;
+        }
+        Ok(product)
+    }
+
+    /// Makes one more tenant, which may store so many events a minute, and answers with its key.
     ///
     /// # Errors
     /// When the binary does not run, or the store has this tenant.
-    pub(crate) fn prepare(binary: &Path, directory: &Path, database_url: String) -> Result<Self> {
-        // The same in all runs: it guards nothing.
-        let key = ApiKey::from_entropy([42; 32]);
-        let directory = directory.to_owned();
-        let product = Self { binary: binary.to_owned(), directory, database_url, redis_url: None, key };
-        crate::schema::migrate(&product.database_url)?;
-        let mut command = product.command();
-        command.args(["tenant", "create", "bench", "--rate-limit-per-minute", LIMIT]);
-        command.args(["--api-key", product.key.reveal()]);
+    pub(crate) fn add_limited_tenant(&self, slug: &str, limit: u32) -> Result<String> {
+        let key = ApiKey::from_entropy([u8::MAX; 32]);
+        self.add_tenant(slug, &key, &limit.to_string())?;
+        Ok(key.reveal().to_owned())
+    }
+
+    /// Has the program send events to a server, and answers with what it says came of them.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub(crate) fn bench(&self, address: SocketAddr, key: &str, arguments: &[&str]) -> Result<Value> {
+        let mut command = self.command();
+        command
+            .args(["bench", "--json", "--url", &format!("http://{address}"), "--key", key])
+            .args(arguments);
+        let output = command.output().context("starting the product")?;
+        let problems = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "sending events ended with {}:\n{problems}", output.status);
+        serde_json::from_slice(&output.stdout).context("reading what came of the events")
+    }
+
+    fn add_tenant(&self, slug: &str, key: &ApiKey, limit: &str) -> Result<()> {
+        let mut command = self.command();
+        command.args(["tenant", "create", slug, "--rate-limit-per-minute", limit]);
+        command.args(["--api-key", key.reveal()]);
         let output = command.output().context("starting the product")?;
         let problems = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "making a tenant ended with {}:\n{problems}", output.status);
-        Ok(product)
+        Ok(())
     }
 
     /// The same, sharing its limits over a Redis.
     pub(crate) fn with_redis(&self, url: String) -> Self {
+        self.with(vec![("REDIS_URL", url)])
+    }
+
+    /// The same, committing every request by itself, up to 32 at a time.
+    pub(crate) fn one_by_one(&self) -> Self {
+        let settings = [
+            ("PULSESTREAM_INGESTION__DIRECT_EVENTS", "1"),
+            ("PULSESTREAM_INGESTION__DIRECT_REQUESTS", "1000"),
+            ("PULSESTREAM_DATABASE__INGEST_CONNECTIONS", "32"),
+        ];
+        self.with(settings.map(|(name, value)| (name, value.to_owned())).to_vec())
+    }
+
+    fn with(&self, settings: Vec<(&'static str, String)>) -> Self {
         Self {
             binary: self.binary.clone(),
             directory: self.directory.clone(),
             database_url: self.database_url.clone(),
-            redis_url: Some(url),
-            key: ApiKey::from_entropy([42; 32]),
+            settings,
+            keys: self.keys.clone(),
         }
     }
 
-    /// The tenant's key.
-    pub(crate) fn key(&self) -> &str {
-        self.key.reveal()
+    /// The keys of its tenants.
+    pub(crate) fn keys(&self) -> Vec<&str> {
+        self.keys.iter().map(ApiKey::reveal).collect()
     }
 
     /// Starts the server. Its settings are the defaults, apart from where things are.
@@ -81,9 +136,7 @@ impl Product {
         // The same in all runs: it guards nothing.
         command.env("PULSESTREAM_AUTH__SECRET_KEY", "the secret of benchmarks, which guards nothing");
         command.env("PULSESTREAM_ALERTING__SECRET_KEY", "the secret of benchmarks, which guards nothing");
-        if let Some(url) = &self.redis_url {
-            command.env("REDIS_URL", url);
-        }
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command
     }
 }

@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use crate::{
-    case::Case,
+    case::{Case, Gate},
     environment::Environment,
-    measurement::Measurement,
+    measurement::{Measurement, Traces},
     options::Options,
     pair::{Pair, Results, median, micros, millis},
-    rules,
+    pressure, rules, search,
 };
 
 /// One line about a pair that has just ended.
@@ -32,22 +32,29 @@ pub(crate) fn progress_of_rules(results: &rules::Results) -> String {
     format!("{:<20} processor seconds per tick: {}", results.case.name, costs.join(" "))
 }
 
+/// What there is to tell. What was not asked for is left out.
+pub(crate) struct Parts {
+    pub(crate) cases: Vec<Results>,
+    pub(crate) searches: Option<search::Outcome>,
+    pub(crate) pressure: Option<pressure::Outcome>,
+    pub(crate) rules: Vec<rules::Results>,
+}
+
 /// The whole report.
-pub(crate) fn write(
-    results: &[Results],
-    rules: &[rules::Results],
-    environment: &Environment,
-    options: &Options,
-) -> String {
+pub(crate) fn write(parts: &Parts, environment: &Environment, options: &Options) -> String {
     let mut text = include_str!("introduction.md").to_owned();
     let sections = [
-        ("Ratios", ratios(results)),
-        ("Cost and latency", costs(results)),
-        ("Rules", evaluations(rules)),
-        ("Every pair", pairs(results)),
-        ("Environment", surroundings(environment, options)),
+        ("Ratios", Some(ratios(&parts.cases))),
+        ("Gates", Some(gates(&parts.cases))),
+        ("Cost and latency", Some(costs(&parts.cases))),
+        ("Search", parts.searches.as_ref().map(search::write)),
+        ("Under pressure", parts.pressure.as_ref().map(pressure::write)),
+        ("Rules", Some(evaluations(&parts.rules))),
+        ("Every pair", Some(pairs(&parts.cases))),
+        ("Environment", Some(surroundings(environment, options))),
     ];
     for (title, section) in sections {
+        let Some(section) = section else { continue };
         _ = write!(text, "\n## {title}\n\n{section}");
     }
     text
@@ -62,8 +69,6 @@ fn ratios(results: &[Results]) -> String {
         "",
         "ratio",
         "lowest to highest",
-        "gate",
-        "",
     ]);
     for result in results {
         let case = result.case;
@@ -76,16 +81,40 @@ fn ratios(results: &[Results]) -> String {
             case.yardstick.name().to_owned(),
             result.median(Pair::ratio).map_or_else(none, |ratio| format!("**{ratio:.2}**")),
             range.unwrap_or_else(none),
-            case.gate.map_or_else(none, |gate| format!("≥ {gate:.2}")),
-            match (case.gate, result.is_met()) {
-                (None, _) => none(),
-                (Some(_), Some(true)) => "met".to_owned(),
-                (Some(_), Some(false)) => "**not met**".to_owned(),
-                (Some(_), None) => "no quiet pair".to_owned(),
-            },
         ]);
     }
     format!("Medians over the pairs that count.\n\n{}", table.text)
+}
+
+fn gates(results: &[Results]) -> String {
+    let mut table = Table::new(&["case", "what", "reached", "gate", ""]);
+    for result in results {
+        for gate in result.case.gates {
+            let reached = result.reached(*gate);
+            let (what, bound, digits) = match gate {
+                Gate::Rate(least) => ("rate, as a multiple of the yardstick's", format!("≥ {least:.2}"), 2),
+                Gate::P99(most) => ("p99, as a multiple of the yardstick's", format!("≤ {most:.2}"), 2),
+                Gate::Cost(most) => {
+                    ("processor time, as a multiple of the yardstick's", format!("≤ {most:.2}"), 2)
+                }
+                Gate::RedisCalls(most) => ("commands in Redis for one event", format!("≤ {most:.3}"), 4),
+                Gate::MemoryAtRest(most) => ("memory of the server at rest, MiB", format!("≤ {most:.0}"), 0),
+                Gate::MemoryAtPeak(most) => ("memory of the server at most, MiB", format!("≤ {most:.0}"), 0),
+            };
+            table.row([
+                format!("`{}`", result.case.name),
+                what.to_owned(),
+                reached.map_or_else(none, |reached| format!("**{reached:.digits$}**")),
+                bound,
+                match reached.map(|reached| gate.is_met(reached)) {
+                    Some(true) => "met".to_owned(),
+                    Some(false) => "**not met**".to_owned(),
+                    None => "no quiet pair".to_owned(),
+                },
+            ]);
+        }
+    }
+    table.text
 }
 
 fn costs(results: &[Results]) -> String {
@@ -98,6 +127,9 @@ fn costs(results: &[Results]) -> String {
         "Redis, µs",
         "yardstick's server, µs",
         "yardstick's database, µs",
+        "log, bytes",
+        "stored, bytes",
+        "memory, MiB",
     ]);
     for result in results {
         let millis = |of: fn(crate::measurement::Latency) -> std::time::Duration| {
@@ -105,6 +137,11 @@ fn costs(results: &[Results]) -> String {
         };
         let micros = |half: fn(&Pair) -> &Measurement, of: fn(crate::measurement::Costs) -> _| {
             one_digit(result.median_of_some(|pair| micros(half(pair), of)))
+        };
+        let per_event = |of: fn(Traces) -> Option<u64>| {
+            whole(
+                result.median_of_some(|pair| of(pair.product.traces).map(|all| pair.product.per_event(all))),
+            )
         };
         table.row([
             format!("`{}`", result.case.name),
@@ -115,10 +152,17 @@ fn costs(results: &[Results]) -> String {
             micros(|pair| &pair.product, |costs| costs.redis),
             micros(|pair| &pair.yardstick, |costs| costs.server),
             micros(|pair| &pair.yardstick, |costs| costs.database),
+            per_event(|traces| traces.wal_bytes),
+            per_event(|traces| traces.stored_bytes),
+            whole(result.median_of_some(|pair| {
+                pair.product.traces.memory_at_peak.map(|bytes| bytes as f64 / f64::from(1 << 20))
+            })),
         ]);
     }
     format!(
         "Latency is of whole requests, a batch being one. Cost is processor time for one event, of a process and all its children. \
+         The log is PostgreSQL's write-ahead log, stored is the table with its indexes, both for one event; memory is \
+         the most that the server took. \
          With SQLite the product's server and its database are one process; the yardstick's is counted as \
          database, with the making of its rows.\n\n{}",
         table.text
@@ -217,20 +261,20 @@ fn foreign(pair: &Pair) -> String {
     format!("{:.0} % / {:.0} %", pair.yardstick.foreign * 100.0, pair.product.foreign * 100.0)
 }
 
-fn none() -> String {
+pub(crate) fn none() -> String {
     "–".to_owned()
 }
 
-fn one_digit(value: Option<f64>) -> String {
+pub(crate) fn one_digit(value: Option<f64>) -> String {
     value.map_or_else(none, |value| format!("{value:.1}"))
 }
 
-fn two_digits(value: Option<f64>) -> String {
+pub(crate) fn two_digits(value: Option<f64>) -> String {
     value.map_or_else(none, |value| format!("{value:.2}"))
 }
 
 /// With a comma before each three digits.
-fn whole(value: Option<f64>) -> String {
+pub(crate) fn whole(value: Option<f64>) -> String {
     let Some(value) = value else { return none() };
     let digits = format!("{value:.0}");
     let mut text = String::new();
@@ -243,19 +287,19 @@ fn whole(value: Option<f64>) -> String {
     text
 }
 
-struct Table {
-    text: String,
+pub(crate) struct Table {
+    pub(crate) text: String,
 }
 
 impl Table {
-    fn new(columns: &[&str]) -> Self {
+    pub(crate) fn new(columns: &[&str]) -> Self {
         let mut table = Self { text: String::new() };
         table.row(columns.iter().map(|column| (*column).to_owned()));
         table.row(columns.iter().map(|_| "---".to_owned()));
         table
     }
 
-    fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         let cells: Vec<String> = cells.into_iter().collect();
         _ = writeln!(self.text, "| {} |", cells.join(" | "));
     }

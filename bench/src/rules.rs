@@ -105,7 +105,7 @@ pub(crate) fn run(
     ticks: usize,
 ) -> Result<Results> {
     let url = postgres.create(&case.name.replace('-', "_"))?;
-    let product = Product::prepare(binary, directory, url.clone())?;
+    let product = Product::prepare(binary, directory, url.clone(), 0)?;
     block_on(fill(case, &url)).context("filling the database")?;
     let server = product.serve()?;
     let watched = (server.pid(), postgres.pid().context("the database is no process of ours")?);

@@ -68,6 +68,23 @@ impl Variation {
         Self { state: seed << 40 }
     }
 
+    /// What belongs to one number, the same each time.
+    pub(crate) fn seeded_at(number: u64) -> Self {
+        let mut series = Self { state: number };
+        Self { state: series.next() }
+    }
+
+    /// Any number below this one, each as likely as the others.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    /// Any number below this one, small ones most often: twice as large is half as likely.
+    pub(crate) fn rare_below(&mut self, end: u64) -> u64 {
+        let part = self.next() as f64 / u64::MAX as f64;
+        (((end + 1) as f64).powf(part) as u64 - 1).min(end - 1)
+    }
+
     /// An id that looks and sorts like a random one, as clients make them.
     pub(crate) fn event_id(&mut self) -> Uuid {
         let (high, low) = (self.next(), self.next());

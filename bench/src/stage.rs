@@ -2,9 +2,10 @@
 
 use std::{
     fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
-    process,
-    thread::sleep,
+    process::{self, Command},
+    thread::{self, sleep},
     time::Duration,
 };
 
@@ -17,7 +18,8 @@ use uuid::Uuid;
 use crate::{
     case::{Store, Yardstick},
     load::Load,
-    measurement::{Measurement, Tally, Watched},
+    measurement::{Measurement, Tally, Traces, Watched},
+    memory,
     postgres::Postgres,
     product::Product,
     rules,
@@ -30,6 +32,8 @@ use crate::{
 pub(crate) const WARM_UP: Duration = Duration::from_secs(1);
 /// How long what was under way at the end of the warm-up gets to arrive. Answers take milliseconds.
 const SETTLE: Duration = Duration::from_millis(300);
+/// How many tenants there are on PostgreSQL. Most cases are about the first.
+pub(crate) const TENANTS: u8 = 50;
 
 /// Servers, files and samples.
 pub(crate) struct Stage {
@@ -38,8 +42,9 @@ pub(crate) struct Stage {
     samples: Vec<Sample>,
     /// How many runs there were, so that each has a number of its own.
     runs: u64,
-    on_postgres: Product,
+    pub(crate) on_postgres: Product,
     on_redis: Product,
+    one_by_one: Product,
     // Dropped last: they hold what the others stand on.
     pub(crate) postgres: Postgres,
     redis: RedisServer,
@@ -55,11 +60,22 @@ impl Stage {
         let binary = fs::canonicalize(binary).with_context(|| format!("finding {}", binary.display()))?;
         let directory = tempfile::tempdir().context("making a temporary directory")?;
         let (postgres, redis) = (Postgres::start()?, RedisServer::start()?);
-        let on_postgres = Product::prepare(&binary, directory.path(), postgres.url().to_owned())?;
-        let on_redis = on_postgres.with_redis(redis.url());
+        let on_postgres = Product::prepare(&binary, directory.path(), postgres.url().to_owned(), TENANTS)?;
+        let (on_redis, one_by_one) = (on_postgres.with_redis(redis.url()), on_postgres.one_by_one());
         // The yardsticks' own tenant, for nothing in the database asks whether it exists.
         let samples = samples(TenantId(Uuid::from_u128(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835)))?;
-        Ok(Self { binary, duration, samples, runs: 0, on_postgres, on_redis, postgres, redis, directory })
+        Ok(Self {
+            binary,
+            duration,
+            samples,
+            runs: 0,
+            on_postgres,
+            on_redis,
+            one_by_one,
+            postgres,
+            redis,
+            directory,
+        })
     }
 
     /// Where the files of SQLite are.
@@ -73,8 +89,8 @@ impl Stage {
     /// When it fails, refuses anything, or stored something else than it acknowledged.
     pub(crate) fn product(&mut self, store: Store, load: Load) -> Result<Measurement> {
         match store {
-            Store::Postgres => self.product_on_postgres(false, load),
-            Store::PostgresAndRedis => self.product_on_postgres(true, load),
+            Store::Postgres => self.product_on_postgres(|stage| &stage.on_postgres, load),
+            Store::PostgresAndRedis => self.product_on_redis(load),
             Store::Sqlite => self.product_on_sqlite(load),
         }
     }
@@ -93,6 +109,7 @@ impl Stage {
             }
             Yardstick::ParseOnly => self.parse_only(load),
             Yardstick::SqliteRows => self.sqlite_rows(),
+            Yardstick::OneByOne => self.product_on_postgres(|stage| &stage.one_by_one, load),
         }
     }
 
@@ -104,23 +121,62 @@ impl Stage {
         rules::run(case, &self.postgres, &self.binary, self.directory.path(), ticks)
     }
 
-    fn product_on_postgres(&mut self, with_redis: bool, load: Load) -> Result<Measurement> {
+    /// Does something while single events come in over 64 connections, to a server on PostgreSQL.
+    ///
+    /// # Errors
+    /// When either fails, or something else was stored than was acknowledged.
+    pub(crate) fn while_events_come_in<T>(
+        &mut self,
+        address: SocketAddr,
+        length: Duration,
+        work: impl FnOnce() -> Result<T>,
+    ) -> Result<(T, Tally)> {
+        let run = self.next_run();
+        let load = Load::new(64, 1);
+        let before = self.postgres.stored_by(run)?;
+        let keys = self.on_postgres.keys();
+        let (done, tally) = thread::scope(|scope| {
+            let sender = scope.spawn(|| load.send(address, &keys, run, length));
+            let done = work();
+            (done, sender.join().expect("a sender returns its errors"))
+        });
+        let tally = tally?;
+        sleep(SETTLE);
+        tally.check_stored(self.postgres.stored_by(run)? - before)?;
+        Ok((done?, tally))
+    }
+
+    fn product_on_redis(&mut self, load: Load) -> Result<Measurement> {
+        let before = redis_calls(&self.redis)?;
+        let mut measurement = self.product_on_postgres(|stage| &stage.on_redis, load)?;
+        measurement.traces.redis_calls = Some(redis_calls(&self.redis)? - before);
+        Ok(measurement)
+    }
+
+    fn product_on_postgres(&mut self, product: fn(&Self) -> &Product, load: Load) -> Result<Measurement> {
         let (warm_up, run) = (self.next_run(), self.next_run());
-        let product = if with_redis { &self.on_redis } else { &self.on_postgres };
-        let server = product.serve()?;
-        load.send(server.address(), product.key(), warm_up, WARM_UP).context("warming up")?;
+        let product = product(self);
+        let (server, keys) = (product.serve()?, product.keys());
+        let memory_at_rest = memory::now(server.pid())?;
+        load.send(server.address(), &keys, warm_up, WARM_UP).context("warming up")?;
         sleep(SETTLE);
         self.postgres.reset()?;
-        let watched = Watched {
-            server: Some(server.pid()),
-            database: self.postgres.pid(),
-            redis: self.redis.pid().filter(|_| with_redis),
-        };
-        let send = || load.send(server.address(), product.key(), run, self.duration);
-        let measurement = Measurement::of(watched, send)?;
+        let wal_before = self.postgres.wal_position()?;
+        let watched =
+            Watched { server: Some(server.pid()), database: self.postgres.pid(), redis: self.redis.pid() };
+        let send = || load.send(server.address(), &keys, run, self.duration);
+        let mut measurement = Measurement::of(watched, send)?;
+        let memory_at_peak = memory::peak(server.pid())?;
         // It finishes what it has begun, so what is counted then is all there will be.
         server.stop()?;
         measurement.check_stored(self.postgres.stored_by(run)?)?;
+        measurement.traces = Traces {
+            wal_bytes: Some(self.postgres.wal_position()? - wal_before),
+            stored_bytes: Some(self.postgres.bytes_of_events()?),
+            memory_at_rest: Some(memory_at_rest),
+            memory_at_peak: Some(memory_at_peak),
+            redis_calls: None,
+        };
         Ok(measurement)
     }
 
@@ -128,12 +184,12 @@ impl Stage {
         let (warm_up, run) = (self.next_run(), self.next_run());
         let directory = tempfile::tempdir_in(self.directory.path()).context("making a directory")?;
         let file = directory.path().join("events.db");
-        let product = Product::prepare(&self.binary, directory.path(), url(&file))?;
+        let product = Product::prepare(&self.binary, directory.path(), url(&file), 1)?;
         let server = product.serve()?;
-        load.send(server.address(), product.key(), warm_up, WARM_UP).context("warming up")?;
+        load.send(server.address(), &product.keys(), warm_up, WARM_UP).context("warming up")?;
         sleep(SETTLE);
         let watched = Watched { server: Some(server.pid()), ..Watched::default() };
-        let send = || load.send(server.address(), product.key(), run, self.duration);
+        let send = || load.send(server.address(), &product.keys(), run, self.duration);
         let measurement = Measurement::of(watched, send)?;
         server.stop()?;
         measurement.check_stored(sqlite::stored_by(run, &file)?)?;
@@ -152,10 +208,10 @@ impl Stage {
     fn parse_only(&mut self, load: Load) -> Result<Measurement> {
         let server = parse_only::start(self.directory.path())?;
         let run = self.next_run();
-        load.send(server.address(), "none", run, WARM_UP).context("warming up")?;
+        load.send(server.address(), &["none"], run, WARM_UP).context("warming up")?;
         let watched = Watched { server: Some(server.pid()), ..Watched::default() };
         let measurement =
-            Measurement::of(watched, || load.send(server.address(), "none", run, self.duration))?;
+            Measurement::of(watched, || load.send(server.address(), &["none"], run, self.duration))?;
         server.stop()?;
         Ok(measurement)
     }
@@ -179,6 +235,15 @@ impl Stage {
         self.runs += 1;
         self.runs
     }
+}
+
+/// How many commands a Redis has executed since it started, this question among them.
+fn redis_calls(redis: &RedisServer) -> Result<u64> {
+    let output = Command::new("redis-cli").args(["-u", &redis.url(), "INFO", "stats"]).output();
+    let said = output.context("starting redis-cli")?.stdout;
+    let said = String::from_utf8_lossy(&said);
+    let count = said.lines().find_map(|line| line.strip_prefix("total_commands_processed:"));
+    count.and_then(|count| count.trim().parse().ok()).context("Redis does not say what it has done")
 }
 
 fn url(file: &Path) -> String {

@@ -38,8 +38,11 @@ mod m20261122_000011_create_sessions;
 mod m20261122_000012_create_audit_log;
 mod m20261122_000013_extend_api_keys;
 mod m20261122_000014_extend_tenants;
+mod m20261122_000020_cover_searches;
+mod m20261122_000021_drop_covered_indexes;
 #[cfg(feature = "sabotage")]
 mod m99991231_000001_next;
+mod postgres;
 pub mod wall;
 
 use std::time::Duration;
@@ -84,6 +87,8 @@ fn released() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(m20261122_000012_create_audit_log::Migration),
         Box::new(m20261122_000013_extend_api_keys::Migration),
         Box::new(m20261122_000014_extend_tenants::Migration),
+        Box::new(m20261122_000020_cover_searches::Migration),
+        Box::new(m20261122_000021_drop_covered_indexes::Migration),
     ]
 }
 

@@ -15,6 +15,7 @@ mod edge;
 mod idempotency;
 mod identity;
 mod limits;
+mod load;
 mod mail_server;
 mod mails;
 mod matrix;
@@ -55,6 +56,7 @@ fn all() -> Vec<Trial> {
         batches::trials(),
         idempotency::trials(),
         limits::trials(),
+        load::trials(),
         credentials::trials(),
         identity::trials(),
         matrix::trials(),

@@ -39,7 +39,7 @@ pub(crate) fn run(url: &str, samples: &[Sample], duration: Duration) -> Result<T
         let copied = copiers.into_iter().map(|copier| copier.join().expect("a copier returns its errors"));
         copied.sum::<Result<u64>>()
     });
-    Ok(Tally { events: copied?, elapsed: start.elapsed(), in_flight: 0, latency: None })
+    Ok(Tally { events: copied?, elapsed: start.elapsed(), in_flight: 0, repeated: 0, latency: None })
 }
 
 async fn copy(url: &str, lines: &[Line], seed: u64, duration: Duration) -> Result<u64> {
@@ -112,7 +112,8 @@ impl Line {
     }
 }
 
-fn columns(values: &[Option<String>]) -> String {
+/// Values in the text format of `COPY`, with a tab between two.
+pub(crate) fn columns(values: &[Option<String>]) -> String {
     let escape = |value: &str| value.replace('\\', "\\\\").replace('\t', "\\t").replace('\n', "\\n");
     let columns: Vec<String> =
         values.iter().map(|value| value.as_deref().map_or_else(|| "\\N".to_owned(), escape)).collect();

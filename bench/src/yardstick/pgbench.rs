@@ -100,7 +100,13 @@ fn read(said: &str) -> Option<Tally> {
     let failed = behind("number of failed transactions: ").unwrap_or(0.0);
     let per_second = behind("tps = ")?;
     let elapsed = Duration::try_from_secs_f64(events / per_second).ok()?;
-    (failed == 0.0).then_some(Tally { events: events as u64, elapsed, in_flight: 0, latency: None })
+    (failed == 0.0).then_some(Tally {
+        events: events as u64,
+        elapsed,
+        in_flight: 0,
+        repeated: 0,
+        latency: None,
+    })
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ pub(crate) fn run(file: &Path, samples: &[Sample], seed: u64, duration: Duration
         }
         let elapsed = start.elapsed();
         connection.close().await?;
-        Ok(Tally { events, elapsed, in_flight: 0, latency: None })
+        Ok(Tally { events, elapsed, in_flight: 0, repeated: 0, latency: None })
     })
 }
 

@@ -1,4 +1,4 @@
-//! The HTTP client of `import`, `search` and `healthcheck`.
+//! The HTTP client of `import`, `search`, `bench` and `healthcheck`.
 
 use std::{fmt, time::Duration};
 

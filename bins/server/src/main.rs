@@ -7,6 +7,7 @@ mod client;
 mod compose;
 mod first_start;
 mod import;
+mod load;
 mod mail;
 mod own_addresses;
 mod retention;

@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod bench;
 mod config;
 mod healthcheck;
 mod import;
@@ -64,6 +65,8 @@ enum Command {
     Restore(backup::Made),
     /// Search events in the store or on a server
     Search(search::Arguments),
+    /// Send made-up events to a running server and print how long it took with them
+    Bench(bench::Arguments),
     /// Check and print settings
     #[command(subcommand)]
     Config(config::Command),
@@ -107,6 +110,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Backup(arguments) => backup::run(arguments, &settings, output).await?,
         Command::Restore(made) => backup::restore(made, &settings, output).await?,
         Command::Search(arguments) => search::run(arguments, &settings, output).await?,
+        Command::Bench(arguments) => bench::run(arguments, output).await?,
         Command::Config(command) => config::run(&command, &settings, output)?,
         Command::Healthcheck(arguments) => return healthcheck::run(arguments, &settings, output).await,
     }
@@ -178,6 +182,7 @@ mod tests {
             "restore /var/backups/pulsestream-monday",
             "search service=web status_code=5xx --tenant acme --json",
             "search --url http://127.0.0.1:8000 --key legacy-key-0123456789 q=error",
+            "bench --url http://127.0.0.1:8000 --key - --connections 8 --batch 100 --rate 2500.5 --seconds 30 --json",
             "config check",
             "config print",
             "healthcheck --mode live",
@@ -211,6 +216,9 @@ mod tests {
             "backup one two",
             "restore",
             "search service",
+            "bench --url http://127.0.0.1:8000",
+            "bench --url http://127.0.0.1:8000 --key - --rate 0",
+            "bench --url http://127.0.0.1:8000 --key - --batch 1001",
             "healthcheck --mode maybe",
         ] {
             let words = line.split_whitespace();

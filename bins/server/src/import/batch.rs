@@ -11,9 +11,9 @@ pub(super) const MAX_BYTES: usize = 4 * 1024 * 1024;
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
     /// Line of a log or item of an array, from 1.
-    pub(super) position: u64,
+    pub(crate) position: u64,
     /// One event as JSON, with an `event_id`.
-    pub(super) event: Box<RawValue>,
+    pub(crate) event: Box<RawValue>,
 }
 
 /// A line or item that gave no event.

@@ -27,9 +27,12 @@ use std::{path::Path, time::Duration};
 use anyhow::{Context, Result};
 use tokio::{sync::mpsc, task, time::Instant};
 
+pub(crate) use batch::Record;
 pub(crate) use detect::Format;
 pub(crate) use event::Mapping;
-pub(crate) use sink::{HttpSink, Sink, StoreSink, Unlimited};
+#[cfg(test)]
+pub(crate) use sink::Answer;
+pub(crate) use sink::{HttpSink, Sink, StoreSink, Unlimited, Verdict};
 pub(crate) use source::Source;
 pub(crate) use tally::Tally;
 

@@ -73,6 +73,13 @@ pub struct Filter {
     pub end_time: Option<Timestamp>,
 }
 
+impl Filter {
+    /// Whether there are words or tags to look for.
+    pub fn has_terms(&self) -> bool {
+        self.words.is_some() || !self.tags.is_empty()
+    }
+}
+
 /// A word to search for, in lower case.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Word {

@@ -14,16 +14,30 @@ use sea_orm::{
 use super::{patterns, terms};
 use crate::{Database, entity::events::Column};
 
+/// Which index a search for words or tags begins with. The events that are found are the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Way {
+    /// Whichever the database thinks best.
+    Any,
+    /// That of terms, together with that of times where the search has a beginning.
+    ByTerms,
+}
+
 /// What holds of every event that the filter finds for the tenant.
 ///
 /// `NOT is_deleted` stands as it does in the indexes, or they would not be used.
 pub(crate) fn condition(database: Database, tenant_id: TenantId, filter: &Filter) -> Condition {
+    condition_on(Way::Any, database, tenant_id, filter)
+}
+
+/// As [`condition`], on a way of the caller's choice.
+pub(super) fn condition_on(way: Way, database: Database, tenant_id: TenantId, filter: &Filter) -> Condition {
     let equal = |column: Column, wanted: &Option<String>| wanted.as_deref().map(|text| column.eq(text));
     let alike = |column, pattern| patterns::is_like(database, column, pattern);
     let codes =
         filter.status_code.as_ref().map(|range| (range.start().cast_signed(), range.end().cast_signed()));
     Condition::all()
-        .add(owned_by(database, tenant_id, filter))
+        .add(owned_by(way, database, tenant_id, filter))
         .add(Expr::cust("NOT is_deleted"))
         .add_option(filter.event_type.map(|wanted: EventType| Column::EventType.eq(wanted.as_str())))
         .add_option(filter.severity.map(|wanted: Severity| Column::Severity.eq(wanted.as_str())))
@@ -39,18 +53,25 @@ pub(crate) fn condition(database: Database, tenant_id: TenantId, filter: &Filter
         .add_option(words_and_tags(database, tenant_id, filter))
 }
 
+/// Whose the events are.
+///
 /// SQLite would walk through all of a tenant's events in their order, to look for each in the list that the
 /// text index gave. The plus keeps it from the index that offers the order, so that it starts with the list.
-fn owned_by(database: Database, tenant_id: TenantId, filter: &Filter) -> SimpleExpr {
+///
+/// PostgreSQL does not know that a term belongs to one tenant. It would look up all of the tenant's events, to
+/// intersect them with those that have the term, in the hope of few being left; `IS NOT DISTINCT FROM` is
+/// equality that no index answers.
+fn owned_by(way: Way, database: Database, tenant_id: TenantId, filter: &Filter) -> SimpleExpr {
     #[cfg(feature = "sabotage")]
     if pulsestream_sabotage::is_broken("tenant_forgotten") {
         return Expr::cust("1 = 1");
     }
-    let by_text = filter.words.is_some() || !filter.tags.is_empty();
-    if database == Database::Sqlite && by_text {
-        Expr::cust_with_values("+tenant_id = ?", [tenant_id.0])
-    } else {
-        Column::TenantId.eq(tenant_id.0)
+    match database {
+        Database::Sqlite if filter.has_terms() => Expr::cust_with_values("+tenant_id = ?", [tenant_id.0]),
+        Database::Postgres if way == Way::ByTerms && filter.start_time.is_none() => {
+            Expr::cust_with_values("tenant_id IS NOT DISTINCT FROM $1", [tenant_id.0])
+        }
+        _ => Column::TenantId.eq(tenant_id.0),
     }
 }
 

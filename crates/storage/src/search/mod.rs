@@ -3,6 +3,7 @@
 mod facets;
 mod filter;
 mod histogram;
+mod listed;
 mod patterns;
 mod terms;
 
@@ -10,19 +11,19 @@ use futures_util::TryStreamExt as _;
 use pulsestream_domain::{
     event::StoredEvent,
     ports::StoreError,
-    search::{EXACT_TOTAL, Order, Page, Position, Query},
+    search::{EXACT_TOTAL, Filter, Order, Page, Position, Query},
     tenant::TenantId,
 };
 use sea_orm::{
-    ConnectionTrait as _, DbErr, EntityTrait as _, ExprTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _,
+    ColumnTrait as _, ConnectionTrait as _, DbErr, EntityTrait as _, ExprTrait as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _,
     sea_query::{self, Alias, Condition, Expr},
 };
 
 pub(crate) use facets::column;
 pub(crate) use filter::condition;
 
-use crate::{Store, entity::events, row};
+use crate::{Database, Store, entity::events, row};
 
 /// How many bytes of documents a page may have before it ends: 16 MiB, more than the largest event.
 pub const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
@@ -37,6 +38,9 @@ impl Store {
     /// # Errors
     /// When the store does not answer, or a row can't be read.
     pub async fn search(&self, tenant_id: TenantId, query: &Query) -> Result<Page, StoreError> {
+        if self.database() == Database::Postgres && query.filter.has_terms() {
+            return self.search_terms(tenant_id, query).await;
+        }
         let (events, next) = self.matching(tenant_id, query).await?;
         let is_everything = next.is_none() && query.after.is_none() && query.offset == 0;
         let counted = if is_everything {
@@ -65,6 +69,25 @@ impl Store {
         query: &Query,
     ) -> Result<(Vec<StoredEvent>, Option<Position>), StoreError> {
         let found = condition(self.database(), tenant_id, &query.filter);
+        if self.database() == Database::Postgres && is_in_index(&query.filter) {
+            let places = sea_query::Query::select()
+                .column(events::Column::Id)
+                .from_subquery(places(found, query), Alias::new("places"))
+                .take();
+            let found = Condition::all()
+                .add(events::Column::TenantId.eq(tenant_id.0))
+                .add(events::Column::Id.in_subquery(places));
+            let query = Query { offset: 0, after: None, ..query.clone() };
+            return self.matching_of(found, &query).await;
+        }
+        self.matching_of(found, query).await
+    }
+
+    async fn matching_of(
+        &self,
+        found: Condition,
+        query: &Query,
+    ) -> Result<(Vec<StoredEvent>, Option<Position>), StoreError> {
         let (rows, is_more) = self.query(self.page(found, query)).await?;
         let events = rows.into_iter().map(row::event).collect::<Result<Vec<_>, _>>()?;
         let next = events.last().filter(|_| is_more).map(|last| Position::of(&last.event));
@@ -74,10 +97,7 @@ impl Store {
     /// The rows of a page, and whether one more was seen behind them.
     async fn page(&self, found: Condition, query: &Query) -> Result<(Vec<events::Model>, bool), DbErr> {
         use events::{Column, Entity};
-        let order = match query.order {
-            Order::Descending => sea_orm::Order::Desc,
-            Order::Ascending => sea_orm::Order::Asc,
-        };
+        let order = direction(query.order);
         let mut select = Entity::find()
             .filter(found)
             .order_by(Column::OccurredAt, order.clone())
@@ -117,6 +137,44 @@ impl Store {
             Some(row) => Ok(row::count(row.try_get("", "counted")?)),
             None => Ok(0),
         }
+    }
+}
+
+/// Whether PostgreSQL's index of times has every column that the filter looks at, and the filter looks at one.
+///
+/// It reads events to look at a column unless all that is asked for is in the index. Asking for ids first, and for the
+/// events of the page then, spares it those that do not match.
+fn is_in_index(filter: &Filter) -> bool {
+    let Filter { event_type, severity, service, method, environment, status_code, user_id, .. } = filter;
+    let is_asked = event_type.is_some()
+        || severity.is_some()
+        || service.is_some()
+        || method.is_some()
+        || environment.is_some()
+        || status_code.is_some()
+        || user_id.is_some();
+    is_asked && filter.endpoint.is_none() && filter.correlation_id.is_none() && !filter.has_terms()
+}
+
+/// The ids of a page and of one event behind it.
+fn places(found: Condition, query: &Query) -> sea_query::SelectStatement {
+    use events::Column;
+    let order = direction(query.order);
+    sea_query::Query::select()
+        .column(Column::Id)
+        .from(events::Entity)
+        .cond_where(found.add_option(query.after.map(|after| is_behind(after, query.order))))
+        .order_by(Column::OccurredAt, order.clone())
+        .order_by(Column::Id, order)
+        .limit(u64::from(query.limit) + 1)
+        .offset(query.offset)
+        .take()
+}
+
+fn direction(order: Order) -> sea_orm::Order {
+    match order {
+        Order::Descending => sea_orm::Order::Desc,
+        Order::Ascending => sea_orm::Order::Asc,
     }
 }
 

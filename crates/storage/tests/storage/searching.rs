@@ -22,6 +22,7 @@ on_both!(
     pages_visit_each_event_once_while_others_arrive,
     a_total_is_exact_up_to_its_limit,
     a_page_of_large_documents_ends_early_and_hides_none,
+    an_event_with_every_text_at_its_longest_is_stored_and_found,
     a_row_that_cannot_be_read_is_named,
 );
 
@@ -146,36 +147,42 @@ async fn the_newest_come_first_and_ties_have_an_order(fresh: &Fresh) {
 }
 
 async fn a_page_knows_how_many_there_are_and_where_it_ends(fresh: &Fresh) {
-    let events: Vec<NewEvent> =
-        (0..25).map(|n| at(NOW.plus_secs(n), event(TENANT, &format!("e{n:02}")))).collect();
+    let plain = |n| at(NOW.plus_secs(n), event(TENANT, &format!("e{n:02}")));
+    let events: Vec<NewEvent> = (0..25).map(|n| with_text(plain(n), "page", &[])).collect();
     fresh.put(&events).await;
 
-    for (limit, offset, first, length, is_last) in [
-        ("10", "0", "e24", 10, false),
-        ("10", "20", "e04", 5, true),
-        ("25", "0", "e24", 25, true),
-        ("5", "20", "e04", 5, true),
-    ] {
-        let page = fresh.store.search(TENANT, &query(&[("limit", limit), ("offset", offset)])).await.unwrap();
-        assert_eq!(page.events[0].event.event_id.as_str(), first);
-        assert_eq!((page.events.len(), page.next.is_none()), (length, is_last));
-        assert_eq!((page.total_count, page.total_count_is_lower_bound), (25, false));
+    // Each way of searching: by time alone, by a column, by a word.
+    for filter in [("order", "desc"), ("service", "checkout"), ("q", "page")] {
+        for (limit, offset, first, length, is_last) in [
+            ("10", "0", "e24", 10, false),
+            ("10", "20", "e04", 5, true),
+            ("25", "0", "e24", 25, true),
+            ("5", "20", "e04", 5, true),
+        ] {
+            let query = query(&[("limit", limit), ("offset", offset), filter]);
+            let page = fresh.store.search(TENANT, &query).await.unwrap();
+            assert_eq!(page.events[0].event.event_id.as_str(), first);
+            assert_eq!((page.events.len(), page.next.is_none()), (length, is_last));
+            assert_eq!((page.total_count, page.total_count_is_lower_bound), (25, false));
+        }
+        let beyond = fresh.store.search(TENANT, &query(&[("offset", "99"), filter])).await.unwrap();
+        assert_eq!((beyond.events.len(), beyond.total_count), (0, 25));
     }
-    let beyond = fresh.store.search(TENANT, &query(&[("offset", "99")])).await.unwrap();
-    assert_eq!((beyond.events.len(), beyond.total_count), (0, 25));
 }
 
 async fn pages_visit_each_event_once_while_others_arrive(fresh: &Fresh) {
-    for order in ["desc", "asc"] {
+    for (order, filter) in [("desc", "user_id"), ("asc", "user_id"), ("desc", "q"), ("asc", "q")] {
+        let sought = format!("{order}by{}", filter.len());
+        let made = |instant, n: i64| {
+            let event = at(instant, event(TENANT, &format!("{sought}-{n}")));
+            with_text(NewEvent { user_id: Some(sought.clone()), ..event }, &sought, &[])
+        };
         // Half of them at one and the same instant.
-        let events: Vec<NewEvent> = (0..50)
-            .map(|n| at(NOW.plus_secs(i64::max(n, 25)), event(TENANT, &format!("{order}-{n}"))))
-            .map(|event| NewEvent { user_id: Some(order.to_owned()), ..event })
-            .collect();
+        let events: Vec<NewEvent> = (0..50).map(|n| made(NOW.plus_secs(i64::max(n, 25)), n)).collect();
         fresh.put(&events).await;
 
         let mut visited = Vec::new();
-        let mut query = query(&[("order", order), ("limit", "7"), ("user_id", order)]);
+        let mut query = query(&[("order", order), ("limit", "7"), (filter, &sought)]);
         loop {
             let page = fresh.store.search(TENANT, &query).await.unwrap();
             visited.extend(event_ids(&page).into_iter().map(str::to_owned));
@@ -183,8 +190,7 @@ async fn pages_visit_each_event_once_while_others_arrive(fresh: &Fresh) {
             query = Query { after: Some(next), ..query };
             // Where the search has been already, either way.
             let behind = if order == "desc" { NOW.plus_secs(99) } else { NOW.plus_secs(-99) };
-            let late = at(behind, event(TENANT, &format!("{order}-late-{}", visited.len())));
-            fresh.put(&[NewEvent { user_id: Some(order.to_owned()), ..late }]).await;
+            fresh.put(&[made(behind, 100 + visited.len() as i64)]).await;
         }
 
         assert_eq!(visited.len(), 50);
@@ -196,21 +202,54 @@ async fn a_total_is_exact_up_to_its_limit(fresh: &Fresh) {
     for thousand in 0..10 {
         let events: Vec<NewEvent> = (0..1_000)
             .map(|n| at(NOW.plus_secs(thousand), event(TENANT, &format!("{thousand}-{n}"))))
+            .map(|event| with_text(event, "frequent", &[]))
             .collect();
         fresh.put(&events).await;
     }
-    let small = query(&[("limit", "1")]);
-    let page = fresh.store.search(TENANT, &small).await.unwrap();
-    assert_eq!((page.total_count, page.total_count_is_lower_bound), (EXACT_TOTAL, false));
+    let searches = [query(&[("limit", "1")]), query(&[("limit", "1"), ("q", "frequent")])];
+    for small in &searches {
+        let page = fresh.store.search(TENANT, small).await.unwrap();
+        assert_eq!((page.total_count, page.total_count_is_lower_bound), (EXACT_TOTAL, false));
+    }
 
-    fresh.put(&[event(TENANT, "one-more")]).await;
+    fresh.put(&[with_text(event(TENANT, "one-more"), "frequent", &[])]).await;
 
-    let page = fresh.store.search(TENANT, &small).await.unwrap();
+    for small in searches {
+        let page = fresh.store.search(TENANT, &small).await.unwrap();
+        assert_eq!((page.total_count, page.total_count_is_lower_bound), (EXACT_TOTAL, true));
+        let first = event_ids(&page)[0].to_owned();
+        let second = Query { after: page.next, ..small };
+        let page = fresh.store.search(TENANT, &second).await.unwrap();
+        assert_eq!((page.total_count, page.total_count_is_lower_bound), (EXACT_TOTAL, true));
+        assert_eq!(page.events.len(), 1);
+        assert_ne!(event_ids(&page), [first]);
+    }
+}
+
+/// More of them than a total counts, behind more of others than a walk through time looks at.
+#[tokio::test]
+async fn a_word_that_was_frequent_long_ago_is_found() {
+    let fresh = Fresh::postgres().await;
+    let word = with_text(event(TENANT, "word"), "outage", &[]);
+    fresh.put(&[word, event(TENANT, "other")]).await;
+    let database = sea_orm::Database::connect(fresh.settings.url.as_str()).await.unwrap();
+    for (from, sign, copies) in [("word", '-', EXACT_TOTAL), ("other", '+', 20_001)] {
+        let copy = format!(
+            "INSERT INTO events (tenant_id, id, external_id, content_hash, event_type, severity, service, endpoint,
+                method, occurred_at, received_at, document, terms, processing_status)
+             SELECT tenant_id, gen_random_uuid(), external_id || '-' || n, content_hash, event_type, severity, service, endpoint,
+                method, occurred_at {sign} n, received_at, document, terms, processing_status
+             FROM events CROSS JOIN generate_series(1, {copies}) AS n WHERE external_id = '{from}'"
+        );
+        sea_orm::ConnectionTrait::execute_unprepared(&database, &copy).await.unwrap();
+    }
+
+    let mut query = query(&[("q", "outage"), ("limit", "2")]);
+    let page = fresh.store.search(TENANT, &query).await.unwrap();
+    assert_eq!(event_ids(&page), ["word", "word-1"]);
     assert_eq!((page.total_count, page.total_count_is_lower_bound), (EXACT_TOTAL, true));
-    let second = Query { after: page.next, ..small };
-    let page = fresh.store.search(TENANT, &second).await.unwrap();
-    assert_eq!((page.total_count, page.total_count_is_lower_bound), (EXACT_TOTAL, true));
-    assert_eq!(page.events.len(), 1);
+    query.after = page.next;
+    assert_eq!(event_ids(&fresh.store.search(TENANT, &query).await.unwrap()), ["word-2", "word-3"]);
 }
 
 async fn a_page_of_large_documents_ends_early_and_hides_none(fresh: &Fresh) {
@@ -232,6 +271,31 @@ async fn a_page_of_large_documents_ends_early_and_hides_none(fresh: &Fresh) {
     assert_eq!(pages, ["abc", "def", "g"]);
     // A connection whose page was cut is as good as before.
     assert_eq!(fresh.found(&[("limit", "1")]).await, ["g"]);
+}
+
+/// An entry of an index on PostgreSQL must stay below 2,704 bytes.
+async fn an_event_with_every_text_at_its_longest_is_stored_and_found(fresh: &Fresh) {
+    // Four bytes each, in no order that compresses.
+    let longest = |length: u32| -> String {
+        let symbols = (1..=length).filter_map(|n| char::from_u32(0x1_F300 + n * n * 7_919 % 1_499 % 768));
+        symbols.collect()
+    };
+    let event = NewEvent {
+        service: longest(100),
+        endpoint: longest(500),
+        method: longest(10),
+        environment: Some(longest(50)),
+        user_id: Some(longest(255)),
+        correlation_id: Some(longest(255)),
+        status_code: Some(599),
+        duration_ms: Some(1.0),
+        ..event(TENANT, &"x".repeat(255))
+    };
+    assert_eq!(event.user_id.as_ref().map(String::len), Some(4 * 255));
+    let user = event.user_id.clone().unwrap();
+    fresh.put(std::slice::from_ref(&event)).await;
+
+    assert_eq!(fresh.found(&[("user_id", &user)]).await, [event.event_id.as_str()]);
 }
 
 async fn a_row_that_cannot_be_read_is_named(fresh: &Fresh) {

@@ -27,16 +27,16 @@ pub(crate) trait Sink: Send + Sync {
 #[derive(Debug)]
 pub(crate) struct Answer {
     /// One for each event offered.
-    pub(super) verdicts: Vec<Verdict>,
+    pub(crate) verdicts: Vec<Verdict>,
     /// How long to wait before offering the rest, if the sink knows.
-    pub(super) retry_after: Option<Duration>,
+    pub(crate) retry_after: Option<Duration>,
     /// Why there is a rest.
-    pub(super) trouble: Option<String>,
+    pub(crate) trouble: Option<String>,
 }
 
 /// What became of one event.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// It is new and stored.
     Stored,
     /// It was stored before.

@@ -1,0 +1,116 @@
+//! Putting a [`History`] into the table, faster than over HTTP and to the same end.
+
+use anyhow::{Context, Result, ensure};
+use pulsestream_domain::event::NewEvent;
+use pulsestream_ingestion::SystemIds;
+use sea_orm::sqlx::{self, Connection as _, PgConnection, Row as _};
+use uuid::Uuid;
+
+use super::history::History;
+use crate::{
+    runtime::block_on,
+    yardstick::{COLUMNS, copy::columns, hexadecimal},
+};
+
+/// Connections that copy at the same time.
+const CONNECTIONS: u64 = 2;
+/// Rows in a transaction, and how far the connections are from each other in time.
+const ROWS: u64 = 1_000;
+
+/// Writes all events, with every index in place, and lets PostgreSQL take stock of them as it would by itself
+/// a little later.
+///
+/// # Errors
+/// When PostgreSQL refuses, or has another number of rows in the end.
+pub(crate) fn fill(url: &str, history: &History) -> Result<()> {
+    std::thread::scope(|scope| {
+        let fillers: Vec<_> =
+            (0..CONNECTIONS).map(|first| scope.spawn(move || block_on(copy(url, history, first)))).collect();
+        fillers.into_iter().try_for_each(|filler| filler.join().expect("a filler returns its errors"))
+    })?;
+    block_on(async {
+        let mut connection = PgConnection::connect(url).await.context("connecting to PostgreSQL")?;
+        let tenants: Vec<Uuid> = history.tenants().iter().map(|tenant| tenant.0).collect();
+        let stored: i64 = sqlx::query_scalar("SELECT count(*) FROM events WHERE tenant_id = ANY($1)")
+            .bind(tenants)
+            .fetch_one(&mut connection)
+            .await?;
+        ensure!(stored.unsigned_abs() == history.events(), "{stored} events were stored");
+        sqlx::raw_sql("VACUUM ANALYZE events").execute(&mut connection).await?;
+        sqlx::raw_sql("CHECKPOINT").execute(&mut connection).await?;
+        Ok(connection.close().await?)
+    })
+    .context("after filling the table")
+}
+
+async fn copy(url: &str, history: &History, first: u64) -> Result<()> {
+    let mut connection = PgConnection::connect(url).await.context("connecting to PostgreSQL")?;
+    let ids = SystemIds::default();
+    let statement = format!("COPY events ({COLUMNS}, terms) FROM STDIN");
+    for start in (first * ROWS..history.events()).step_by((CONNECTIONS * ROWS) as usize) {
+        let end = (start + ROWS).min(history.events());
+        let mut rows = String::new();
+        for number in start..end {
+            rows.push_str(&line(&history.event(number, &ids)?));
+        }
+        let mut copy = connection.copy_in_raw(&statement).await.context("starting to copy")?;
+        copy.send(rows.as_bytes()).await.context("copying")?;
+        copy.finish().await.context("ending a copy")?;
+    }
+    Ok(connection.close().await?)
+}
+
+/// An event as a line of `COPY`, in the order of [`COLUMNS`].
+fn line(event: &NewEvent) -> String {
+    let line = columns(&[
+        Some(event.tenant_id.to_string()),
+        Some(event.id.to_string()),
+        Some(event.event_id.to_string()),
+        Some(hexadecimal(&event.content_hash)),
+        Some(event.event_type.to_string()),
+        Some(event.severity.to_string()),
+        Some(event.service.clone()),
+        Some(event.endpoint.clone()),
+        Some(event.method.clone()),
+        event.environment.clone(),
+        event.status_code.map(|code| code.to_string()),
+        event.duration_ms.map(|millis| millis.to_string()),
+        event.user_id.clone(),
+        event.correlation_id.clone(),
+        Some(event.occurred_at.as_micros().to_string()),
+        Some(event.received_at.as_micros().to_string()),
+        event.enrichment.device_type.map(|device| device.to_string()),
+        event.enrichment.performance.map(|class| class.to_string()),
+        Some(event.document.as_str().to_owned()),
+        Some("completed".to_owned()),
+        Some(event.terms.as_str().to_owned()),
+    ]);
+    line + "\n"
+}
+
+/// Makes sure that two rows differ in nothing but their ids and when they were taken in: the one that the
+/// product has written of an event, and the one that [`fill`] has written of the same.
+///
+/// # Errors
+/// When they differ.
+pub(crate) fn check_same(url: &str, by_product: &str, by_filling: &str) -> Result<()> {
+    let is_compared = |column: &&str| !["id", "external_id", "received_at", "tenant_id"].contains(column);
+    let compared: Vec<&str> = COLUMNS.split(", ").map(str::trim).filter(is_compared).collect();
+    let question = format!(
+        "SELECT count(*) AS rows, count(DISTINCT ({}, terms)) AS kinds FROM events WHERE external_id IN ($1, $2)",
+        compared.join(", ")
+    );
+    block_on(async {
+        let mut connection = PgConnection::connect(url).await.context("connecting to PostgreSQL")?;
+        let row = sqlx::query(sqlx::AssertSqlSafe(question))
+            .bind(by_product)
+            .bind(by_filling)
+            .fetch_one(&mut connection)
+            .await?;
+        connection.close().await?;
+        let (rows, kinds): (i64, i64) = (row.try_get("rows")?, row.try_get("kinds")?);
+        ensure!((rows, kinds) == (2, 1), "{rows} rows of {kinds} kinds instead of 2 that are alike");
+        Ok(())
+    })
+    .context("comparing a row of the product with one that was copied")
+}
