@@ -22,6 +22,8 @@ pub fn settings_of(ground: &Ground) -> Vec<(String, String)> {
         ("auth.secret_key".to_owned(), ground.secret_key().to_owned()),
         // Not the default on a named database.
         ("auth.registration".to_owned(), "open".to_owned()),
+        // Debug builds beside each other are often behind, and few trials are about that.
+        ("server.max_lag".to_owned(), "10s".to_owned()),
     ];
     if let Some(url) = ground.redis_url() {
         settings.push(("redis.url".to_owned(), url.to_owned()));

@@ -76,7 +76,9 @@ impl Surface {
         );
         let secret: SecretKey = SECRET.parse().expect("it is long enough");
         let identity = Identity::new(&secret, Arc::new(LocalLimiter::new()), Arc::new(SystemEntropy));
-        let settings = Settings { key_cache_life: Duration::from_secs(5), ..Settings::default() };
+        // A test may keep its one thread busy for long.
+        let max_lag = Duration::from_secs(10);
+        let settings = Settings { key_cache_life: Duration::from_secs(5), max_lag, ..Settings::default() };
         let mut parts = Parts {
             ingestion,
             store: store.clone(),

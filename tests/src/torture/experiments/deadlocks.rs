@@ -18,15 +18,12 @@ use crate::{
 
 const WRITERS: usize = 16;
 const SIZE: usize = 500;
-/// So that all of them get to the database: a debug build parses each for longer than the others may be late.
-const SETTINGS: [(&str, &str); 1] = [("server.max_lag", "10s")];
 const WAITING: &str = "SELECT count(*) FROM pg_stat_activity
     WHERE datname = current_database() AND wait_event_type = 'Lock'";
 
 pub(super) async fn run(wish: Wish) -> Report {
     let mut report = Report::default();
-    let usual = Plan::usual(Combination::POSTGRES_REDIS);
-    let cluster = Cluster::start(Plan { settings: &SETTINGS, ..usual }).await;
+    let cluster = Cluster::start(Plan::usual(Combination::POSTGRES_REDIS)).await;
     let tenant = cluster.unlimited_tenant().await;
     let (ways, mut rng) = (cluster.ways(&tenant), wish.rng());
     let rounds = wish.pick(6, 20);
