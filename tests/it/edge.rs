@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::join_all;
 use pulsestream_tests::{
     App, Client, Combination, Overheard, Trial, command, event, event_with_id, on_all_four, once, sandbox,
 };
@@ -44,6 +45,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         operations_can_be_asked_while_the_server_drains,
         an_address_has_only_so_many_connections,
         addresses_that_are_not_capped_have_any_number_of_connections,
+        a_crowd_that_comes_while_the_server_does_nothing_is_connected_at_once,
     ]);
     all
 }
@@ -429,4 +431,15 @@ async fn an_event_is_reached_whatever_its_id(combination: Combination) {
     for id in ["", "a%20b", "%00"] {
         tenant.get(&format!("{EVENTS}?event_id={id}")).await.expect(404);
     }
+}
+
+async fn a_crowd_that_comes_while_the_server_does_nothing_is_connected_at_once() {
+    let app = App::start(Combination::SQLITE).await;
+    app.process().signal(Signal::STOP);
+    let crowd = (0..500).map(|_| app.connect());
+    // The first try of one that finds no room is a second before its next.
+    let crowd = timeout(Duration::from_millis(900), join_all(crowd)).await;
+    app.process().signal(Signal::CONT);
+    let mut last = crowd.expect("there is room for all of them").pop().expect("there were some");
+    assert!(ask(&mut last, "GET /livez", "", "").await.starts_with("HTTP/1.1 200 "));
 }

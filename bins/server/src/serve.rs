@@ -26,6 +26,9 @@ use crate::{
     tls::{self, Certificate},
 };
 
+/// How many clients may wait for their connection to be accepted. One that finds no room tries again after a second, then
+/// two, then four. The system may allow fewer.
+const CONNECTION_BACKLOG: i32 = 4_096;
 const FORGET_INTERVAL: Duration = Duration::from_secs(3_600);
 const REPROCESS_INTERVAL: Duration = Duration::from_secs(1);
 const REPROCESS_EVENTS: u32 = 500;
@@ -132,7 +135,12 @@ async fn welcome(store: &Store, base_url: &str) -> Result<()> {
 }
 
 fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).with_context(|| format!("{setting}: listening on {address}"))
+    // The standard library lets 128 wait, and never says so.
+    let listening = TcpListener::bind(address).and_then(|listener| {
+        rustix::net::listen(&listener, CONNECTION_BACKLOG)?;
+        Ok(listener)
+    });
+    listening.with_context(|| format!("{setting}: listening on {address}"))
 }
 
 fn http_server(

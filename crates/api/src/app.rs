@@ -12,7 +12,7 @@ use crate::{
     AppState,
     endpoint::Endpoint,
     error::ApiError,
-    observe::{Meters, Turn, observe},
+    observe::{Meters, Turn, Wakes, observe},
     routes,
 };
 
@@ -32,6 +32,7 @@ pub fn app(
         .app_data(state)
         .app_data(Meters::default())
         .app_data(Turn::default())
+        .app_data(Wakes::default())
         .configure(|config| configure(config, endpoints()))
         .wrap(from_fn(observe))
 }
@@ -53,6 +54,7 @@ pub fn operations_app(
         .app_data(state)
         .app_data(Meters::default())
         .app_data(Turn::default())
+        .app_data(Wakes::default())
         .configure(|config| configure(config, endpoints()))
         .wrap(from_fn(observe))
 }

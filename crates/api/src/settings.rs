@@ -66,7 +66,7 @@ impl Default for Settings {
             body_timeout: Duration::from_secs(15),
             max_body_bytes_in_flight: 256 * 1024 * 1024,
             max_requests_in_flight: 4_096,
-            max_lag: Duration::from_millis(250),
+            max_lag: Duration::from_millis(200),
             max_exports: 8,
             key_cache_life: Duration::from_secs(5),
             ready_queue_depth: 3_500,

@@ -62,7 +62,7 @@ impl Default for Settings {
             group_events: 500,
             group_bytes: 8 * 1024 * 1024,
             queue_requests: 4_096,
-            max_wait: Duration::from_millis(500),
+            max_wait: Duration::from_millis(400),
             direct_events: 50,
             direct_requests: 256,
             max_batch_events: 1_000,

@@ -10,6 +10,7 @@ mod request_id;
 mod respond;
 mod turn;
 mod unread;
+mod wakes;
 
 use std::{panic::AssertUnwindSafe, time::Instant};
 
@@ -34,6 +35,7 @@ use measure::Exchange;
 pub(crate) use meters::Meters;
 pub(crate) use turn::Turn;
 use unread::Unread;
+pub(crate) use wakes::Wakes;
 
 pub(crate) use request_id::RequestId;
 
@@ -53,6 +55,7 @@ pub(crate) async fn observe(
     let id = RequestId::of(request.headers(), &state);
     request.extensions_mut().insert(id.clone());
     let meters = request.app_data::<Meters>().expect("every app is made with its meters").clone();
+    let wakes = request.app_data::<Wakes>().expect("every app is made with its wakes").clone();
     let client = ClientAddress::of(request.request(), &state.settings.trusted_proxies);
     let mut exchange = Exchange::new(request.method(), client);
     let cross_origin = CrossOrigin::of(&request, &state.settings.allowed_origins);
@@ -72,7 +75,7 @@ pub(crate) async fn observe(
             let span = tracing::debug_span!("request", request_id = id.as_str());
             // What outlives the request is caches and counters, which are whole after every step.
             let answering = AssertUnwindSafe(next.call(request).instrument(span)).catch_unwind();
-            answering.await.unwrap_or_else(|_panic| {
+            wakes.forward(answering).await.unwrap_or_else(|_panic| {
                 metrics::counter!("http_panics_total").increment(1);
                 tracing::error!(request_id = id.as_str(), "a request panicked");
                 // The request is gone with the panic: only an error can still become an answer.

@@ -23,7 +23,7 @@ use crate::{
 const BATCH: usize = 20;
 const CLOSED_LOOP_CLIENTS: usize = 32;
 /// The default; other experiments have more, as debug builds on a busy machine are often behind.
-const MAX_LAG: &str = "250ms";
+const MAX_LAG: &str = "200ms";
 const REFUSAL: Duration = Duration::from_secs(1);
 const RECOVERY: Duration = Duration::from_secs(10);
 /// Room for what the settings let in, and a debug build.
