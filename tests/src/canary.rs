@@ -207,6 +207,8 @@ fn starting_with<'a>(bytes: &'a [u8], beginning: &'a str) -> impl Iterator<Item 
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
 
     const ANN: (&str, &str) = ("0190aaaa-bbbb-7ccc-8ddd-111122223333", "cnryaaaaaaaaaaaaaaaa");
@@ -239,6 +241,21 @@ mod tests {
         assert_eq!(recorder().hear(token(BOB.0).as_bytes(), b"", &answer), [ANN.1.to_owned()].into());
         assert_eq!(recorder().hear(b"GET /", b"", &answer).len(), 2, "strangers see nobody's");
         assert_eq!(recorder().judge(&[ANN.1.to_owned()].into(), &answer), [BOB.1.to_owned()].into());
+    }
+
+    #[tokio::test]
+    async fn what_comes_on_a_connection_without_a_client_is_looked_at() {
+        let hits = || super::recorder(|recorder| recorder.hits);
+        let canary = new();
+        add_tenant("0190aaaa-bbbb-7ccc-8ddd-777788889999", &canary);
+        let (ours, mut theirs) = tokio::io::duplex(64);
+        let mut connection = crate::Overheard::new(ours);
+        connection.write_all(b"GET / HTTP/1.1").await.unwrap();
+        theirs.write_all(canary.as_bytes()).await.unwrap();
+        connection.read_exact(&mut [0; LENGTH]).await.unwrap();
+        assert_eq!(hits(), 0);
+        drop(connection);
+        assert_eq!(hits(), 1);
     }
 
     #[test]

@@ -9,7 +9,10 @@ use uuid::Uuid;
 use super::history::History;
 use crate::{
     runtime::block_on,
-    yardstick::{COLUMNS, copy::columns, hexadecimal},
+    yardstick::{
+        COLUMNS,
+        copy::{before_terms, before_times, columns},
+    },
 };
 
 /// Connections that copy at the same time.
@@ -62,30 +65,14 @@ async fn copy(url: &str, history: &History, first: u64) -> Result<()> {
 
 /// An event as a line of `COPY`, in the order of [`COLUMNS`].
 fn line(event: &NewEvent) -> String {
-    let line = columns(&[
+    let ids = columns(&[
         Some(event.tenant_id.to_string()),
         Some(event.id.to_string()),
         Some(event.event_id.to_string()),
-        Some(hexadecimal(&event.content_hash)),
-        Some(event.event_type.to_string()),
-        Some(event.severity.to_string()),
-        Some(event.service.clone()),
-        Some(event.endpoint.clone()),
-        Some(event.method.clone()),
-        event.environment.clone(),
-        event.status_code.map(|code| code.to_string()),
-        event.duration_ms.map(|millis| millis.to_string()),
-        event.user_id.clone(),
-        event.correlation_id.clone(),
-        Some(event.occurred_at.as_micros().to_string()),
-        Some(event.received_at.as_micros().to_string()),
-        event.enrichment.device_type.map(|device| device.to_string()),
-        event.enrichment.performance.map(|class| class.to_string()),
-        Some(event.document.as_str().to_owned()),
-        Some("completed".to_owned()),
-        Some(event.terms.as_str().to_owned()),
     ]);
-    line + "\n"
+    let times = [event.occurred_at, event.received_at].map(|at| Some(at.as_micros().to_string()));
+    let terms = columns(&[Some(event.terms.as_str().to_owned())]);
+    [ids, before_times(event), columns(&times), before_terms(event), terms].join("\t") + "\n"
 }
 
 /// Makes sure that two rows differ in nothing but their ids and when they were taken in: the one that the

@@ -6,7 +6,10 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use pulsestream_domain::ports::{Clock as _, IdSource as _};
+use pulsestream_domain::{
+    event::NewEvent,
+    ports::{Clock as _, IdSource as _},
+};
 use pulsestream_ingestion::{SystemClock, SystemIds};
 use sea_orm::sqlx::{Connection as _, PgConnection};
 
@@ -73,29 +76,10 @@ struct Line {
 impl Line {
     fn new(sample: &Sample) -> Self {
         let event = &sample.event;
-        let before_times = [
-            Some(hexadecimal(&event.content_hash)),
-            Some(event.event_type.to_string()),
-            Some(event.severity.to_string()),
-            Some(event.service.clone()),
-            Some(event.endpoint.clone()),
-            Some(event.method.clone()),
-            event.environment.clone(),
-            event.status_code.map(|code| code.to_string()),
-            event.duration_ms.map(|millis| millis.to_string()),
-            event.user_id.clone(),
-            event.correlation_id.clone(),
-        ];
-        let before_terms = [
-            event.enrichment.device_type.map(|device| device.to_string()),
-            event.enrichment.performance.map(|class| class.to_string()),
-            Some(event.document.as_str().to_owned()),
-            Some("completed".to_owned()),
-        ];
         Self {
             tenant: event.tenant_id.to_string(),
-            before_times: columns(&before_times),
-            before_terms: columns(&before_terms),
+            before_times: before_times(event),
+            before_terms: before_terms(event),
             open_terms: sample.open_terms.clone(),
         }
     }
@@ -110,6 +94,33 @@ impl Line {
             "{tenant}\t{id}\t{event_id}\t{before_times}\t{now}\t{now}\t{before_terms}\t{open_terms}{number}"
         );
     }
+}
+
+/// The columns of an event between its id and its times, in the text format of `COPY`.
+pub(crate) fn before_times(event: &NewEvent) -> String {
+    columns(&[
+        Some(hexadecimal(&event.content_hash)),
+        Some(event.event_type.to_string()),
+        Some(event.severity.to_string()),
+        Some(event.service.clone()),
+        Some(event.endpoint.clone()),
+        Some(event.method.clone()),
+        event.environment.clone(),
+        event.status_code.map(|code| code.to_string()),
+        event.duration_ms.map(|millis| millis.to_string()),
+        event.user_id.clone(),
+        event.correlation_id.clone(),
+    ])
+}
+
+/// Those between its times and its terms.
+pub(crate) fn before_terms(event: &NewEvent) -> String {
+    columns(&[
+        event.enrichment.device_type.map(|device| device.to_string()),
+        event.enrichment.performance.map(|class| class.to_string()),
+        Some(event.document.as_str().to_owned()),
+        Some("completed".to_owned()),
+    ])
 }
 
 /// Values in the text format of `COPY`, with a tab between two.
