@@ -8,9 +8,10 @@
 //! | `case` | what is compared with what, and the gates |
 //! | `pair` | a yardstick and the product, back to back; medians |
 //! | `stage` | servers and files, and how one run of each thing goes |
-//! | `product`, `yardstick` | what is measured |
+//! | `product`, `setup`, `yardstick` | what is measured |
 //! | `search` | searches in a table of millions of events |
-//! | `pressure` | a tenant that floods, and large events |
+//! | `footprint` | what a server takes in memory |
+//! | `pressure` | a tenant that floods |
 //! | `rules` | what it costs to evaluate rules, which is compared with nothing |
 //! | `load`, `sample`, `http` | what is sent |
 //! | `measurement`, `cpu`, `memory` | what is read off |
@@ -19,6 +20,7 @@
 mod case;
 mod cpu;
 mod environment;
+mod footprint;
 mod http;
 mod load;
 mod measurement;
@@ -35,6 +37,7 @@ mod runtime;
 mod sample;
 mod schema;
 mod search;
+mod setup;
 mod stage;
 mod yardstick;
 
@@ -64,6 +67,7 @@ fn main() -> Result<()> {
     }
     let server = options.server.as_deref().context("--server has to name the product's binary")?;
     let mut stage = Stage::prepare(server, options.duration())?;
+    process::allow_many_files()?;
     let results = measure(&mut stage, &options)?;
     let searches =
         options.asks_for(search::NAME).then(|| search::run(&mut stage, options.events)).transpose()?;
@@ -71,8 +75,9 @@ fn main() -> Result<()> {
         println!("{}", search::progress(searches));
     }
     let pressure = options.asks_for(pressure::NAME).then(|| pressure::run(&mut stage)).transpose()?;
+    let footprint = options.asks_for(footprint::NAME).then(|| footprint::run(&mut stage)).transpose()?;
     let rules = evaluate(&stage, &options)?;
-    let parts = report::Parts { cases: results, searches, pressure, rules };
+    let parts = report::Parts { cases: results, searches, pressure, footprint, rules };
     let report = report::write(&parts, &Environment::of(&stage)?, &options);
     match &options.report {
         Some(path) if options.is_full() => {

@@ -6,7 +6,7 @@ use clap::Parser;
 
 use crate::{
     case::{CASES, Case},
-    pressure, rules, search,
+    footprint, pressure, rules, search,
 };
 
 /// Measure the product and yardsticks side by side.
@@ -103,7 +103,7 @@ impl Options {
 
 fn case_names() -> Vec<&'static str> {
     let cases = CASES.iter().map(|case| case.name).chain(rules::CASES.iter().map(|case| case.name));
-    cases.chain([search::NAME, pressure::NAME]).collect()
+    cases.chain([search::NAME, footprint::NAME, pressure::NAME]).collect()
 }
 
 #[cfg(test)]

@@ -224,7 +224,7 @@ impl Searcher<'_> {
     fn under_load(&mut self, stage: &mut Stage, address: std::net::SocketAddr) -> Result<UnderLoad> {
         let length = Duration::from_secs(10);
         let idle = self.mix(length)?;
-        let (busy, tally) = stage.while_events_come_in(address, length, || self.mix(length))?;
+        let (busy, tally) = stage.while_events_come_in(address, 64, length, || self.mix(length))?;
         Ok(UnderLoad { idle, busy, rate: tally.events as f64 / tally.elapsed.as_secs_f64() })
     }
 }
