@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::{
     case::{Case, Gate},
     environment::Environment,
-    footprint,
+    footprint, growth,
     measurement::{Measurement, Traces},
     options::Options,
     pair::{Pair, Results, median, micros, millis},
@@ -37,6 +37,7 @@ pub(crate) fn progress_of_rules(results: &rules::Results) -> String {
 pub(crate) struct Parts {
     pub(crate) cases: Vec<Results>,
     pub(crate) searches: Option<search::Outcome>,
+    pub(crate) growth: Option<growth::Outcome>,
     pub(crate) pressure: Option<pressure::Outcome>,
     pub(crate) footprint: Option<footprint::Outcome>,
     pub(crate) rules: Vec<rules::Results>,
@@ -52,6 +53,7 @@ pub(crate) fn write(parts: &Parts, environment: &Environment, options: &Options)
         ("Gates", of_cases(gates)),
         ("Cost and latency", of_cases(costs)),
         ("Search", parts.searches.as_ref().map(search::write)),
+        ("Growth", parts.growth.as_ref().map(growth::write)),
         ("Memory", parts.footprint.as_ref().map(footprint::write)),
         ("Under pressure", parts.pressure.as_ref().map(pressure::write)),
         ("Rules", (!parts.rules.is_empty()).then(|| evaluations(&parts.rules))),

@@ -10,7 +10,8 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use pulsestream_domain::tenant::TenantId;
+use pulsestream_domain::{ports::Clock as _, tenant::TenantId};
+use pulsestream_ingestion::SystemClock;
 use pulsestream_testing::redis::RedisServer;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -36,6 +37,13 @@ pub(crate) const WARM_UP: Duration = Duration::from_secs(1);
 const SETTLE: Duration = Duration::from_millis(300);
 /// How many tenants there are on PostgreSQL. Most cases are about the first.
 pub(crate) const TENANTS: u8 = 50;
+
+/// What becomes of the table of events before a measurement.
+#[derive(Clone, Copy)]
+enum Table {
+    Emptied,
+    Kept,
+}
 
 /// Servers, files and samples.
 pub(crate) struct Stage {
@@ -84,8 +92,16 @@ impl Stage {
         match setup {
             Setup::Sqlite => self.product_on_sqlite(load),
             setup if setup.has_redis() => self.product_on_redis(setup, load),
-            setup => self.product_on_postgres(setup, load),
+            setup => self.product_on_postgres(setup, load, Table::Emptied),
         }
+    }
+
+    /// Measures the product on what is in the table, which stays and to which this adds.
+    ///
+    /// # Errors
+    /// As [`product`](Self::product).
+    pub(crate) fn product_on_filled_table(&mut self, load: Load) -> Result<Measurement> {
+        self.product_on_postgres(Setup::Postgres, load, Table::Kept)
     }
 
     /// Measures a yardstick. `load` matters to those that serve HTTP.
@@ -133,7 +149,7 @@ impl Stage {
     ) -> Result<(T, Tally)> {
         let run = self.next_run();
         let load = Load::new(connections, 1);
-        let before = self.postgres.stored_by(run)?;
+        let start = SystemClock.now();
         let keys = self.on_postgres.keys();
         let (done, tally) = thread::scope(|scope| {
             let sender = scope.spawn(|| load.send(address, &keys, run, length));
@@ -142,18 +158,18 @@ impl Stage {
         });
         let tally = tally?;
         sleep(SETTLE);
-        tally.check_stored(self.postgres.stored_by(run)? - before)?;
+        tally.check_stored(self.postgres.stored_by(run, start)?)?;
         Ok((done?, tally))
     }
 
     fn product_on_redis(&mut self, setup: Setup, load: Load) -> Result<Measurement> {
         let before = redis_calls(&self.redis)?;
-        let mut measurement = self.product_on_postgres(setup, load)?;
+        let mut measurement = self.product_on_postgres(setup, load, Table::Emptied)?;
         measurement.traces.redis_calls = Some(redis_calls(&self.redis)? - before);
         Ok(measurement)
     }
 
-    fn product_on_postgres(&mut self, setup: Setup, load: Load) -> Result<Measurement> {
+    fn product_on_postgres(&mut self, setup: Setup, load: Load, table: Table) -> Result<Measurement> {
         let count = setup.servers();
         let share = load.shared_by(count);
         let warm_ups: Vec<u64> = (0..count).map(|_| self.next_run()).collect();
@@ -165,8 +181,11 @@ impl Stage {
         let memory_at_rest: Result<u64> = memory(memory::now);
         send(&servers, share, &keys, &warm_ups, WARM_UP).context("warming up")?;
         sleep(SETTLE);
-        self.postgres.reset()?;
-        let wal_before = self.postgres.wal_position()?;
+        match table {
+            Table::Emptied => self.postgres.reset()?,
+            Table::Kept => self.postgres.checkpoint()?,
+        }
+        let (start, wal_before) = (SystemClock.now(), self.postgres.wal_position()?);
         let watched = Watched {
             servers: servers.iter().map(Process::pid).collect(),
             database: self.postgres.pid(),
@@ -177,11 +196,14 @@ impl Stage {
         let memory_at_peak: Result<u64> = memory(memory::peak);
         // They finish what they have begun, so what is counted then is all there will be.
         servers.into_iter().try_for_each(Process::stop)?;
-        let stored = runs.iter().map(|run| self.postgres.stored_by(*run)).sum::<Result<_>>()?;
+        let stored = runs.iter().map(|run| self.postgres.stored_by(*run, start)).sum::<Result<_>>()?;
         measurement.check_stored(stored)?;
         measurement.traces = Traces {
             wal_bytes: Some(self.postgres.wal_position()? - wal_before),
-            stored_bytes: Some(self.postgres.bytes_of_events()?),
+            stored_bytes: match table {
+                Table::Emptied => Some(self.postgres.bytes_of_events()?),
+                Table::Kept => None,
+            },
             memory_at_rest: Some(memory_at_rest?),
             memory_at_peak: Some(memory_at_peak?),
             redis_calls: None,
