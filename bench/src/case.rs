@@ -25,7 +25,7 @@ pub(crate) enum Gate {
     P99(f64),
     /// Of the processor time for one event, server and database together, product to yardstick: at most this.
     Cost(f64),
-    /// Commands that Redis executes for one event: at most this.
+    /// Requests to Redis for one event: at most this.
     RedisCalls(f64),
     /// Memory of the servers at rest, in MiB: at most this.
     MemoryAtRest(f64),

@@ -68,7 +68,7 @@ pub(crate) struct Traces {
     pub(crate) wal_bytes: Option<u64>,
     /// Bytes of the table and its indexes.
     pub(crate) stored_bytes: Option<u64>,
-    /// Commands that Redis has executed.
+    /// Requests to Redis.
     pub(crate) redis_calls: Option<u64>,
     /// What the servers take in memory before they have any connection, in bytes.
     pub(crate) memory_at_rest: Option<u64>,

@@ -104,7 +104,7 @@ fn gates(results: &[Results]) -> String {
                 Gate::Cost(most) => {
                     ("processor time, as a multiple of the yardstick's", format!("≤ {most:.2}"), 2)
                 }
-                Gate::RedisCalls(most) => ("commands in Redis for one event", format!("≤ {most:.3}"), 4),
+                Gate::RedisCalls(most) => ("requests to Redis for one event", format!("≤ {most:.3}"), 4),
                 Gate::MemoryAtRest(most) => ("memory of the servers at rest, MiB", format!("≤ {most:.0}"), 0),
                 Gate::MemoryAtPeak(most) => ("memory of the servers at most, MiB", format!("≤ {most:.0}"), 0),
             };

@@ -91,7 +91,6 @@ impl Stage {
     pub(crate) fn product(&mut self, setup: Setup, load: Load) -> Result<Measurement> {
         match setup {
             Setup::Sqlite => self.product_on_sqlite(load),
-            setup if setup.has_redis() => self.product_on_redis(setup, load),
             setup => self.product_on_postgres(setup, load, Table::Emptied),
         }
     }
@@ -162,13 +161,6 @@ impl Stage {
         Ok((done?, tally))
     }
 
-    fn product_on_redis(&mut self, setup: Setup, load: Load) -> Result<Measurement> {
-        let before = redis_calls(&self.redis)?;
-        let mut measurement = self.product_on_postgres(setup, load, Table::Emptied)?;
-        measurement.traces.redis_calls = Some(redis_calls(&self.redis)? - before);
-        Ok(measurement)
-    }
-
     fn product_on_postgres(&mut self, setup: Setup, load: Load, table: Table) -> Result<Measurement> {
         let count = setup.servers();
         let share = load.shared_by(count);
@@ -191,8 +183,11 @@ impl Stage {
             database: self.postgres.pid(),
             redis: setup.has_redis().then(|| self.redis.pid()).flatten(),
         };
+        let calls = || setup.has_redis().then(|| redis_calls(&self.redis)).transpose();
+        let calls_before = calls()?;
         let send = || send(&servers, share, &keys, &runs, self.duration);
         let mut measurement = Measurement::of(&watched, send)?;
+        let calls_after = calls()?;
         let memory_at_peak: Result<u64> = memory(memory::peak);
         // They finish what they have begun, so what is counted then is all there will be.
         servers.into_iter().try_for_each(Process::stop)?;
@@ -206,7 +201,7 @@ impl Stage {
             },
             memory_at_rest: Some(memory_at_rest?),
             memory_at_peak: Some(memory_at_peak?),
-            redis_calls: None,
+            redis_calls: calls_after.zip(calls_before).map(|(after, before)| after - before),
         };
         Ok(measurement)
     }
@@ -281,7 +276,8 @@ fn send(servers: &[Process], load: Load, keys: &[&str], runs: &[u64], length: Du
     })
 }
 
-/// How many commands a Redis has executed since it started, this question among them.
+/// How often a Redis was sent something since it started, this question among it. Not its count of commands, which
+/// has those within scripts, too.
 fn redis_calls(redis: &RedisServer) -> Result<u64> {
     // Its URLs know no sockets.
     let url = redis.url();
@@ -289,9 +285,9 @@ fn redis_calls(redis: &RedisServer) -> Result<u64> {
     let output = Command::new("redis-cli").args(["-s", socket, "INFO", "stats"]).output();
     let said = output.context("starting redis-cli")?.stdout;
     let said = String::from_utf8_lossy(&said);
-    let count = said.lines().find_map(|line| line.strip_prefix("total_commands_processed:"));
+    let count = said.lines().find_map(|line| line.strip_prefix("total_reads_processed:"));
     let count = count.and_then(|count| count.trim().parse().ok());
-    count.with_context(|| format!("Redis does not say what it has done, but {said:?}"))
+    count.with_context(|| format!("Redis does not say how often it was asked, but {said:?}"))
 }
 
 fn url(file: &Path) -> String {
