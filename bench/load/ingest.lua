@@ -98,8 +98,8 @@ function done(summary, latency)
         again = again + thread:get("repeated")
     end
     io.write(string.format(
-        '{"micros":%d,"answers":%d,"refusals":%d,"broken":%d,"p50_micros":%d,"p99_micros":%d,"repeated":%d}\n',
+        '{"micros":%d,"answers":%d,"refusals":%d,"broken":%d,"p50_micros":%d,"p99_micros":%d,"p999_micros":%d,"repeated":%d}\n',
         summary.duration, summary.requests, errors.status,
         errors.connect + errors.read + errors.write + errors.timeout,
-        latency:percentile(50), latency:percentile(99), again))
+        latency:percentile(50), latency:percentile(99), latency:percentile(99.9), again))
 end

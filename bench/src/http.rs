@@ -36,6 +36,17 @@ impl Client {
         self.send("GET", path, key, "")
     }
 
+    /// As [`get`](Self::get), where the server may be too busy or give up: `None` for 503.
+    ///
+    /// # Errors
+    /// When the answer is neither 200 nor 503.
+    pub(crate) fn get_unless_given_up(&mut self, path: &str, key: &str) -> Result<Option<Vec<u8>>> {
+        let (status, body) = self.exchange("GET", path, key, "")?;
+        let said = String::from_utf8_lossy(&body);
+        ensure!(status == 200 || status == 503, "GET {path} was answered with {status}: {said}");
+        Ok((status == 200).then_some(body))
+    }
+
     /// The body of a successful answer to a POST of JSON.
     ///
     /// # Errors

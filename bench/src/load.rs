@@ -45,6 +45,7 @@ struct Summary {
     broken: u64,
     p50_micros: u64,
     p99_micros: u64,
+    p999_micros: u64,
     /// Events that were sent for at least the second time.
     repeated: u64,
 }
@@ -63,6 +64,11 @@ impl Load {
     /// The same with so many of a hundred events sent again.
     pub(crate) const fn repeating(self, repeated: u64) -> Self {
         Self { repeated, ..self }
+    }
+
+    /// What each of some senders has to send, so that together they send this.
+    pub(crate) const fn shared_by(self, senders: u64) -> Self {
+        Self { connections: self.connections / senders, ..self }
     }
 
     /// Sends events for a while. `run` is a number that no other run of this server's store had.
@@ -105,7 +111,8 @@ impl Load {
     }
 
     fn tally(self, summary: &Summary) -> Result<Tally> {
-        let Summary { micros, answers, refusals, broken, p50_micros, p99_micros, repeated } = *summary;
+        let Summary { micros, answers, refusals, broken, p50_micros, p99_micros, p999_micros, repeated } =
+            *summary;
         ensure!(refusals == 0, "{refusals} of {answers} requests were refused");
         ensure!(broken == 0, "{broken} requests were not answered");
         Ok(Tally {
@@ -116,6 +123,7 @@ impl Load {
             latency: Some(Latency {
                 p50: Duration::from_micros(p50_micros),
                 p99: Duration::from_micros(p99_micros),
+                p999: Duration::from_micros(p999_micros),
             }),
         })
     }
@@ -135,10 +143,13 @@ mod tests {
             broken: 0,
             p50_micros: 1,
             p99_micros: 2,
+            p999_micros: 3,
             repeated: 0,
         };
         let tally = load.tally(&summary).unwrap();
         assert_eq!((tally.events, tally.in_flight), (3_000, 200));
+
+        assert_eq!(Load::new(128, 1).shared_by(2).connections, 64);
 
         summary.refusals = 1;
         assert!(load.tally(&summary).is_err());

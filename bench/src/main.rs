@@ -8,17 +8,21 @@
 //! | `case` | what is compared with what, and the gates |
 //! | `pair` | a yardstick and the product, back to back; medians |
 //! | `stage` | servers and files, and how one run of each thing goes |
-//! | `product`, `yardstick` | what is measured |
+//! | `product`, `setup`, `yardstick` | what is measured |
 //! | `search` | searches in a table of millions of events |
-//! | `pressure` | a tenant that floods, and large events |
+//! | `growth` | all of it in one table that grows to ten million |
+//! | `footprint` | what a server takes in memory |
+//! | `pressure` | a tenant that floods |
 //! | `rules` | what it costs to evaluate rules, which is compared with nothing |
 //! | `load`, `sample`, `http` | what is sent |
-//! | `measurement`, `cpu`, `memory` | what is read off |
+//! | `measurement`, `cpu`, `memory`, `space` | what is read off |
 //! | `report`, `environment` | what is told |
 
 mod case;
 mod cpu;
 mod environment;
+mod footprint;
+mod growth;
 mod http;
 mod load;
 mod measurement;
@@ -35,6 +39,8 @@ mod runtime;
 mod sample;
 mod schema;
 mod search;
+mod setup;
+mod space;
 mod stage;
 mod yardstick;
 
@@ -60,19 +66,28 @@ fn main() -> Result<()> {
         return yardstick::parse_only::serve(address_file);
     }
     if let Some(url) = &options.fill {
-        return search::fill_only(url, options.events);
+        return search::fill_only(url, options.searched());
     }
     let server = options.server.as_deref().context("--server has to name the product's binary")?;
     let mut stage = Stage::prepare(server, options.duration())?;
+    space::check(&stage.postgres.data_directory(), options.most_events())?;
+    process::allow_many_files()?;
     let results = measure(&mut stage, &options)?;
     let searches =
-        options.asks_for(search::NAME).then(|| search::run(&mut stage, options.events)).transpose()?;
+        options.asks_for(search::NAME).then(|| search::run(&mut stage, options.searched())).transpose()?;
     if let Some(searches) = &searches {
         println!("{}", search::progress(searches));
     }
     let pressure = options.asks_for(pressure::NAME).then(|| pressure::run(&mut stage)).transpose()?;
+    let footprint = options.asks_for(footprint::NAME).then(|| footprint::run(&mut stage)).transpose()?;
     let rules = evaluate(&stage, &options)?;
-    let parts = report::Parts { cases: results, searches, pressure, rules };
+    // Last, for it takes longest.
+    let growth =
+        options.asks_for(growth::NAME).then(|| growth::run(&mut stage, options.grown_to())).transpose()?;
+    if let Some(growth) = &growth {
+        println!("{}", growth::progress(growth));
+    }
+    let parts = report::Parts { cases: results, searches, growth, pressure, footprint, rules };
     let report = report::write(&parts, &Environment::of(&stage)?, &options);
     match &options.report {
         Some(path) if options.is_full() => {

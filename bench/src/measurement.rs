@@ -29,12 +29,15 @@ pub(crate) struct Tally {
 pub(crate) struct Latency {
     pub(crate) p50: Duration,
     pub(crate) p99: Duration,
+    /// The 99.9th percentile.
+    pub(crate) p999: Duration,
 }
 
 /// Whose processor time is counted, by process id. Everything that these started counts with them.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Watched {
-    pub(crate) server: Option<u32>,
+    /// Those of the product, or the one of a yardstick that serves HTTP.
+    pub(crate) servers: Vec<u32>,
     pub(crate) database: Option<u32>,
     pub(crate) redis: Option<u32>,
 }
@@ -65,18 +68,24 @@ pub(crate) struct Traces {
     pub(crate) wal_bytes: Option<u64>,
     /// Bytes of the table and its indexes.
     pub(crate) stored_bytes: Option<u64>,
-    /// Commands that Redis has executed.
+    /// Requests to Redis.
     pub(crate) redis_calls: Option<u64>,
-    /// What the server takes in memory before it has any connection, in bytes.
+    /// What the servers take in memory before they have any connection, in bytes.
     pub(crate) memory_at_rest: Option<u64>,
-    /// The most it has taken.
+    /// The most they have taken, each at its own time.
     pub(crate) memory_at_peak: Option<u64>,
 }
 
 impl Watched {
-    fn costs(self) -> Result<Costs> {
+    fn costs(&self) -> Result<Costs> {
         let of = |pid: Option<u32>| pid.map(cpu::of_tree).transpose();
-        Ok(Costs { server: of(self.server)?, database: of(self.database)?, redis: of(self.redis)? })
+        let servers: Vec<Duration> =
+            self.servers.iter().map(|pid| cpu::of_tree(*pid)).collect::<Result<_>>()?;
+        Ok(Costs {
+            server: (!servers.is_empty()).then(|| servers.iter().sum()),
+            database: of(self.database)?,
+            redis: of(self.redis)?,
+        })
     }
 }
 
@@ -85,7 +94,7 @@ impl Measurement {
     ///
     /// # Errors
     /// When the run fails, or acknowledged nothing.
-    pub(crate) fn of(watched: Watched, run: impl FnOnce() -> Result<Tally>) -> Result<Self> {
+    pub(crate) fn of(watched: &Watched, run: impl FnOnce() -> Result<Tally>) -> Result<Self> {
         let start = Instant::now();
         let machine = cpu::of_machine()?;
         let own = cpu::of_tree(process::id())?;
@@ -127,6 +136,17 @@ impl Measurement {
 }
 
 impl Tally {
+    /// What two drivers did at the same time. Of percentiles, the worse one of the two stands for both.
+    pub(crate) fn beside(self, other: Self) -> Self {
+        Self {
+            events: self.events + other.events,
+            elapsed: self.elapsed.max(other.elapsed),
+            in_flight: self.in_flight + other.in_flight,
+            repeated: self.repeated + other.repeated,
+            latency: self.latency.zip(other.latency).map(|(one, two)| one.or_worse(two)),
+        }
+    }
+
     /// Makes sure that what was acknowledged was stored, and nothing else.
     ///
     /// # Errors
@@ -140,6 +160,12 @@ impl Tally {
              before, but {stored} are stored"
         );
         Ok(())
+    }
+}
+
+impl Latency {
+    fn or_worse(self, other: Self) -> Self {
+        Self { p50: self.p50.max(other.p50), p99: self.p99.max(other.p99), p999: self.p999.max(other.p999) }
     }
 }
 
@@ -157,5 +183,29 @@ impl Costs {
 
     fn map(self, of: impl Fn(Duration) -> Duration) -> Self {
         Self { server: self.server.map(&of), database: self.database.map(&of), redis: self.redis.map(&of) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_drivers_events_add_up_and_the_worse_latency_stands() {
+        let tally = |events, secs, [p50, p99, p999]: [u64; 3]| Tally {
+            events,
+            elapsed: Duration::from_secs(secs),
+            in_flight: 64,
+            repeated: 0,
+            latency: Some(Latency {
+                p50: Duration::from_millis(p50),
+                p99: Duration::from_millis(p99),
+                p999: Duration::from_millis(p999),
+            }),
+        };
+        let both = tally(1_000, 5, [2, 30, 40]).beside(tally(500, 6, [3, 20, 50]));
+        assert_eq!((both.events, both.elapsed, both.in_flight), (1_500, Duration::from_secs(6), 128));
+        let latency = both.latency.unwrap();
+        assert_eq!([latency.p50, latency.p99, latency.p999].map(|time| time.as_millis()), [3, 30, 50]);
     }
 }

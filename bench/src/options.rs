@@ -6,14 +6,14 @@ use clap::Parser;
 
 use crate::{
     case::{CASES, Case},
-    pressure, rules, search,
+    footprint, growth, pressure, rules, search,
 };
 
 /// Measure the product and yardsticks side by side.
 #[derive(Parser, Debug)]
 #[command(name = "bench")]
 pub(crate) struct Options {
-    /// One pair of 2 s per case: for trying things, not for figures
+    /// One pair of 2 s per case, and 100,000 events to search: for trying things, not for figures
     #[arg(long, conflicts_with_all = ["pairs", "seconds"])]
     quick: bool,
     /// Pairs per case that nobody disturbed, and ticks per case of rules
@@ -25,9 +25,9 @@ pub(crate) struct Options {
     /// Only this case; may be given several times
     #[arg(long, value_name = "CASE", value_parser = case_names())]
     only: Vec<String>,
-    /// How many events searches have to look through
-    #[arg(long, value_name = "N", default_value_t = 2_000_000, value_parser = clap::value_parser!(u64).range(10_000..=100_000_000))]
-    pub(crate) events: u64,
+    /// How many events searches look through, and a table grows to [default: 2000000 and 10000000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(growth::SMALLEST..=100_000_000))]
+    events: Option<u64>,
     /// Only put those events into this PostgreSQL database, which has the product's schema: for looking at plans
     #[arg(long, value_name = "URL")]
     pub(crate) fill: Option<String>,
@@ -63,6 +63,26 @@ impl Options {
         Duration::from_secs(if self.quick { 2 } else { self.seconds.into() })
     }
 
+    /// How many events searches look through.
+    pub(crate) fn searched(&self) -> u64 {
+        self.events_or(search::EVENTS)
+    }
+
+    /// How many events the table grows to.
+    pub(crate) fn grown_to(&self) -> u64 {
+        self.events_or(growth::LARGEST)
+    }
+
+    fn events_or(&self, in_full: u64) -> u64 {
+        self.events.unwrap_or(if self.quick { growth::SMALLEST } else { in_full })
+    }
+
+    /// How many events there will be at a time at most, of the parts that are asked for.
+    pub(crate) fn most_events(&self) -> u64 {
+        let parts = [(search::NAME, self.searched()), (growth::NAME, self.grown_to())];
+        parts.into_iter().filter(|(name, _)| self.asks_for(name)).map(|(_, events)| events).max().unwrap_or(0)
+    }
+
     /// The cases asked for.
     pub(crate) fn cases(&self) -> Vec<&'static Case> {
         CASES.iter().filter(|case| self.asks_for(case.name)).collect()
@@ -83,7 +103,7 @@ impl Options {
         self.only.is_empty()
             && self.pairs() >= 5
             && self.duration() >= Duration::from_secs(5)
-            && self.events >= 2_000_000
+            && self.events.is_none_or(|events| events >= growth::LARGEST)
     }
 
     /// What to type to get the same.
@@ -93,17 +113,14 @@ impl Options {
             true => " --quick".to_owned(),
             false => format!(" --pairs {} --seconds {}", self.pairs, self.seconds),
         };
-        let events = match self.events {
-            2_000_000 => String::new(),
-            events => format!(" --events {events}"),
-        };
+        let events = self.events.map(|events| format!(" --events {events}")).unwrap_or_default();
         format!("just bench{length}{events}{only}")
     }
 }
 
 fn case_names() -> Vec<&'static str> {
     let cases = CASES.iter().map(|case| case.name).chain(rules::CASES.iter().map(|case| case.name));
-    cases.chain([search::NAME, pressure::NAME]).collect()
+    cases.chain([search::NAME, growth::NAME, footprint::NAME, pressure::NAME]).collect()
 }
 
 #[cfg(test)]
@@ -115,10 +132,15 @@ mod tests {
         let options =
             |arguments: &str| Options::try_parse_from(format!("bench {arguments}").split(' ')).unwrap();
         assert!(options("--pairs 5").is_full());
-        for short in ["--quick", "--pairs 4", "--seconds 4", "--only singles-64"] {
+        for short in ["--quick", "--pairs 4", "--seconds 4", "--only singles-64", "--events 2000000"] {
             assert!(!options(short).is_full(), "{short}");
         }
         assert_eq!(options("--only batches-100").cases().len(), 1);
+        assert_eq!(options("--only batches-100").most_events(), 0);
+        assert_eq!(options("--only growth").most_events(), 10_000_000);
+        assert_eq!(options("--quick").most_events(), 100_000);
+        let fewer = options("--only search --events 300000");
+        assert_eq!((fewer.searched(), fewer.most_events()), (300_000, 300_000));
         let rules = options("--only rules-1-tenant");
         assert_eq!((rules.cases().len(), rules.rules().count()), (0, 1));
         assert_eq!(options("--quick --only batches-100").command(), "just bench --quick --only batches-100");

@@ -32,7 +32,7 @@ impl Pair {
     /// When one of them fails.
     pub(crate) fn run(stage: &mut Stage, case: &Case, product_first: bool) -> Result<Self> {
         let product =
-            |stage: &mut Stage| stage.product(case.store, case.load).context("measuring the product");
+            |stage: &mut Stage| stage.product(case.setup, case.load).context("measuring the product");
         let yardstick =
             |stage: &mut Stage| stage.yardstick(case.yardstick, case.load).context("measuring the yardstick");
         if product_first {

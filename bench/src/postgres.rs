@@ -1,9 +1,11 @@
 //! The private PostgreSQL of a benchmark.
 
+use std::{path::PathBuf, str::FromStr as _};
+
 use anyhow::{Context, Result};
-use pulsestream_domain::tenant::TenantId;
+use pulsestream_domain::{Timestamp, tenant::TenantId};
 use pulsestream_testing::postgres::PostgresServer;
-use sea_orm::sqlx::{self, Connection as _, PgConnection};
+use sea_orm::sqlx::{self, Connection as _, PgConnection, postgres::PgConnectOptions};
 use uuid::Uuid;
 
 use crate::{
@@ -15,6 +17,9 @@ use crate::{
 /// Settings beyond those PostgreSQL ships with. Durability is spelled out although it is the default.
 pub(crate) const SETTINGS: [(&str, &str); 4] =
     [("fsync", "on"), ("synchronous_commit", "on"), ("shared_buffers", "1GB"), ("max_wal_size", "4GB")];
+
+/// How long a statement may take. To vacuum ten million events takes minutes.
+const PATIENCE: &str = "30min";
 
 /// A server with one database that has the product's schema.
 pub(crate) struct Postgres {
@@ -52,6 +57,11 @@ impl Postgres {
         self.server.pid()
     }
 
+    /// Where its files are.
+    pub(crate) fn data_directory(&self) -> PathBuf {
+        self.server.data_directory()
+    }
+
     /// Empties the table of events, and writes out what is dirty, so that every run begins alike.
     ///
     /// # Errors
@@ -60,10 +70,23 @@ impl Postgres {
         block_on(async {
             let mut connection = self.connect().await?;
             sqlx::raw_sql("TRUNCATE events").execute(&mut connection).await?;
+            Ok(connection.close().await?)
+        })
+        .context("emptying the table")?;
+        self.checkpoint()
+    }
+
+    /// Writes out what is dirty.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub(crate) fn checkpoint(&self) -> Result<()> {
+        block_on(async {
+            let mut connection = self.connect().await?;
             sqlx::raw_sql("CHECKPOINT").execute(&mut connection).await?;
             Ok(connection.close().await?)
         })
-        .context("emptying the table")
+        .context("making a checkpoint")
     }
 
     /// How many events are stored.
@@ -75,14 +98,22 @@ impl Postgres {
         Ok(count.unsigned_abs())
     }
 
-    /// How many events of this run are stored.
+    /// How many events of this run are stored, which began after `start`. What happened before is not looked at,
+    /// however much there is.
     ///
     /// # Errors
     /// When they can't be counted.
-    pub(crate) fn stored_by(&self, run: u64) -> Result<u64> {
+    pub(crate) fn stored_by(&self, run: u64, start: Timestamp) -> Result<u64> {
+        let question = format!(
+            "{COUNT_OF_RUN} AND tenant_id = ANY (ARRAY(SELECT id FROM tenants)) AND occurred_at >= $2"
+        );
         let count: i64 = block_on(async {
             let mut connection = self.connect().await?;
-            let count = sqlx::query_scalar(COUNT_OF_RUN).bind(mark(run)).fetch_one(&mut connection).await;
+            let count = sqlx::query_scalar(sqlx::AssertSqlSafe(question))
+                .bind(mark(run))
+                .bind(start.as_micros())
+                .fetch_one(&mut connection)
+                .await;
             connection.close().await?;
             count.context("counting events")
         })?;
@@ -146,6 +177,15 @@ impl Postgres {
     }
 
     async fn connect(&self) -> Result<PgConnection> {
-        PgConnection::connect(&self.url).await.context("connecting to PostgreSQL")
+        connect(&self.url).await
     }
+}
+
+/// Connects to a database, on which no statement may take for ever.
+///
+/// # Errors
+/// When nobody listens.
+pub(crate) async fn connect(url: &str) -> Result<PgConnection> {
+    let options = PgConnectOptions::from_str(url)?.options([("statement_timeout", PATIENCE)]);
+    PgConnection::connect_with(&options).await.context("connecting to PostgreSQL")
 }

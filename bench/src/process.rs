@@ -10,10 +10,26 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(5);
+
+/// Files and connections that a part may have open at a time.
+const FILES: u64 = 4_096;
+
+/// Lets this process, and those that it starts from now on, have as many files open as are needed.
+///
+/// # Errors
+/// When the system allows fewer.
+pub(crate) fn allow_many_files() -> Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= FILES) {
+        return Ok(());
+    }
+    setrlimit(Resource::Nofile, Rlimit { current: Some(FILES), ..limit })
+        .with_context(|| format!("allowing {FILES} open files: see `ulimit -Hn`"))
+}
 
 /// A running server. Dropping it kills it.
 pub(crate) struct Process {

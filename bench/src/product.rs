@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use pulsestream_domain::api_key::ApiKey;
 use serde_json::Value;
 
-use crate::process::Process;
+use crate::{process::Process, setup::Setup};
 
 /// Too many to be reached, so that the limiter does all its work and never refuses.
 const LIMIT: &str = "1000000000";
@@ -85,27 +85,17 @@ impl Product {
         Ok(())
     }
 
-    /// The same, sharing its limits over a Redis.
-    pub(crate) fn with_redis(&self, url: String) -> Self {
-        self.with(vec![("REDIS_URL", url)])
-    }
-
-    /// The same, committing every request by itself, up to 32 at a time.
-    pub(crate) fn one_by_one(&self) -> Self {
-        let settings = [
-            ("PULSESTREAM_INGESTION__DIRECT_EVENTS", "1"),
-            ("PULSESTREAM_INGESTION__DIRECT_REQUESTS", "1000"),
-            ("PULSESTREAM_DATABASE__INGEST_CONNECTIONS", "32"),
-        ];
-        self.with(settings.map(|(name, value)| (name, value.to_owned())).to_vec())
-    }
-
-    fn with(&self, settings: Vec<(&'static str, String)>) -> Self {
+    /// The same store, to be served in this way. `redis` is the URL of a Redis.
+    pub(crate) fn set_up(&self, setup: Setup, redis: &str) -> Self {
+        let mut settings = setup.settings().to_vec();
+        if setup.has_redis() {
+            settings.push(("REDIS_URL", redis));
+        }
         Self {
             binary: self.binary.clone(),
             directory: self.directory.clone(),
             database_url: self.database_url.clone(),
-            settings,
+            settings: settings.into_iter().map(|(name, value)| (name, value.to_owned())).collect(),
             keys: self.keys.clone(),
         }
     }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::{
     case::{Case, Gate},
     environment::Environment,
+    footprint, growth,
     measurement::{Measurement, Traces},
     options::Options,
     pair::{Pair, Results, median, micros, millis},
@@ -36,21 +37,27 @@ pub(crate) fn progress_of_rules(results: &rules::Results) -> String {
 pub(crate) struct Parts {
     pub(crate) cases: Vec<Results>,
     pub(crate) searches: Option<search::Outcome>,
+    pub(crate) growth: Option<growth::Outcome>,
     pub(crate) pressure: Option<pressure::Outcome>,
+    pub(crate) footprint: Option<footprint::Outcome>,
     pub(crate) rules: Vec<rules::Results>,
 }
 
 /// The whole report.
 pub(crate) fn write(parts: &Parts, environment: &Environment, options: &Options) -> String {
     let mut text = include_str!("introduction.md").to_owned();
+    let of_cases =
+        |section: fn(&[Results]) -> String| (!parts.cases.is_empty()).then(|| section(&parts.cases));
     let sections = [
-        ("Ratios", Some(ratios(&parts.cases))),
-        ("Gates", Some(gates(&parts.cases))),
-        ("Cost and latency", Some(costs(&parts.cases))),
+        ("Ratios", of_cases(ratios)),
+        ("Gates", of_cases(gates)),
+        ("Cost and latency", of_cases(costs)),
         ("Search", parts.searches.as_ref().map(search::write)),
+        ("Growth", parts.growth.as_ref().map(growth::write)),
+        ("Memory", parts.footprint.as_ref().map(footprint::write)),
         ("Under pressure", parts.pressure.as_ref().map(pressure::write)),
-        ("Rules", Some(evaluations(&parts.rules))),
-        ("Every pair", Some(pairs(&parts.cases))),
+        ("Rules", (!parts.rules.is_empty()).then(|| evaluations(&parts.rules))),
+        ("Every pair", of_cases(pairs)),
         ("Environment", Some(surroundings(environment, options))),
     ];
     for (title, section) in sections {
@@ -97,20 +104,16 @@ fn gates(results: &[Results]) -> String {
                 Gate::Cost(most) => {
                     ("processor time, as a multiple of the yardstick's", format!("≤ {most:.2}"), 2)
                 }
-                Gate::RedisCalls(most) => ("commands in Redis for one event", format!("≤ {most:.3}"), 4),
-                Gate::MemoryAtRest(most) => ("memory of the server at rest, MiB", format!("≤ {most:.0}"), 0),
-                Gate::MemoryAtPeak(most) => ("memory of the server at most, MiB", format!("≤ {most:.0}"), 0),
+                Gate::RedisCalls(most) => ("requests to Redis for one event", format!("≤ {most:.3}"), 4),
+                Gate::MemoryAtRest(most) => ("memory of the servers at rest, MiB", format!("≤ {most:.0}"), 0),
+                Gate::MemoryAtPeak(most) => ("memory of the servers at most, MiB", format!("≤ {most:.0}"), 0),
             };
             table.row([
                 format!("`{}`", result.case.name),
                 what.to_owned(),
                 reached.map_or_else(none, |reached| format!("**{reached:.digits$}**")),
                 bound,
-                match reached.map(|reached| gate.is_met(reached)) {
-                    Some(true) => "met".to_owned(),
-                    Some(false) => "**not met**".to_owned(),
-                    None => "no quiet pair".to_owned(),
-                },
+                reached.map_or("no quiet pair", |reached| verdict(gate.is_met(reached))).to_owned(),
             ]);
         }
     }
@@ -122,6 +125,7 @@ fn costs(results: &[Results]) -> String {
         "case",
         "p50, ms",
         "p99, ms",
+        "p99.9, ms",
         "server, µs",
         "database, µs",
         "Redis, µs",
@@ -147,6 +151,7 @@ fn costs(results: &[Results]) -> String {
             format!("`{}`", result.case.name),
             millis(|latency| latency.p50),
             millis(|latency| latency.p99),
+            millis(|latency| latency.p999),
             micros(|pair| &pair.product, |costs| costs.server),
             micros(|pair| &pair.product, |costs| costs.database),
             micros(|pair| &pair.product, |costs| costs.redis),
@@ -162,7 +167,8 @@ fn costs(results: &[Results]) -> String {
     format!(
         "Latency is of whole requests, a batch being one. Cost is processor time for one event, of a process and all its children. \
          The log is PostgreSQL's write-ahead log, stored is the table with its indexes, both for one event; memory is \
-         the most that the server took. \
+         the most that the server took. Of two servers, costs and memory are those of both, and a percentile is that of \
+         the slower one. \
          With SQLite the product's server and its database are one process; the yardstick's is counted as \
          database, with the making of its rows.\n\n{}",
         table.text
@@ -196,11 +202,7 @@ fn evaluations(results: &[rules::Results]) -> String {
             cost.map_or_else(none, |cost| format!("**{cost:.2}**")),
             format!("{lowest:.2} to {:.2}", highest(&costs)),
             format!("< {:.2}", rules::GATE),
-            if cost.is_some_and(|cost| cost < rules::GATE) {
-                "met".to_owned()
-            } else {
-                "**not met**".to_owned()
-            },
+            verdict(cost.is_some_and(|cost| cost < rules::GATE)).to_owned(),
             whole(Some(*active_alerts as f64)),
             format!("{:.0} %", highest(&each(|tick| tick.foreign)) * 100.0),
         ]);
@@ -222,6 +224,7 @@ fn pairs(results: &[Results]) -> String {
         "ratio",
         "p50, ms",
         "p99, ms",
+        "p99.9, ms",
         "server, µs",
         "database, µs",
         "foreign",
@@ -238,6 +241,7 @@ fn pairs(results: &[Results]) -> String {
                 format!("{:.2}", pair.ratio()),
                 two_digits(millis(product, |latency| latency.p50)),
                 two_digits(millis(product, |latency| latency.p99)),
+                two_digits(millis(product, |latency| latency.p999)),
                 one_digit(micros(product, |costs| costs.server)),
                 one_digit(micros(product, |costs| costs.database)),
                 foreign(pair),
@@ -259,6 +263,11 @@ fn surroundings(environment: &Environment, options: &Options) -> String {
 
 fn foreign(pair: &Pair) -> String {
     format!("{:.0} % / {:.0} %", pair.yardstick.foreign * 100.0, pair.product.foreign * 100.0)
+}
+
+/// Whether a gate is met, for a cell.
+pub(crate) fn verdict(is_met: bool) -> &'static str {
+    if is_met { "met" } else { "**not met**" }
 }
 
 pub(crate) fn none() -> String {

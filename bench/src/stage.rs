@@ -4,28 +4,31 @@ use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{self, Command},
+    process::Command,
     thread::{self, sleep},
     time::Duration,
 };
 
 use anyhow::{Context, Result};
-use pulsestream_domain::tenant::TenantId;
+use pulsestream_domain::{ports::Clock as _, tenant::TenantId};
+use pulsestream_ingestion::SystemClock;
 use pulsestream_testing::redis::RedisServer;
 use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::{
-    case::{Store, Yardstick},
+    case::Yardstick,
     load::Load,
     measurement::{Measurement, Tally, Traces, Watched},
     memory,
     postgres::Postgres,
+    process::Process,
     product::Product,
     rules,
     sample::{Sample, samples},
     schema::migrate,
-    yardstick::{copy, parse_only, pgbench, sqlite},
+    setup::Setup,
+    yardstick::{copy, parse_only, pgbench, sqlite, unnest},
 };
 
 /// How long everything runs before it is measured.
@@ -35,6 +38,13 @@ const SETTLE: Duration = Duration::from_millis(300);
 /// How many tenants there are on PostgreSQL. Most cases are about the first.
 pub(crate) const TENANTS: u8 = 50;
 
+/// What becomes of the table of events before a measurement.
+#[derive(Clone, Copy)]
+enum Table {
+    Emptied,
+    Kept,
+}
+
 /// Servers, files and samples.
 pub(crate) struct Stage {
     binary: PathBuf,
@@ -43,8 +53,6 @@ pub(crate) struct Stage {
     /// How many runs there were, so that each has a number of its own.
     runs: u64,
     pub(crate) on_postgres: Product,
-    on_redis: Product,
-    one_by_one: Product,
     // Dropped last: they hold what the others stand on.
     pub(crate) postgres: Postgres,
     redis: RedisServer,
@@ -61,21 +69,9 @@ impl Stage {
         let directory = tempfile::tempdir().context("making a temporary directory")?;
         let (postgres, redis) = (Postgres::start()?, RedisServer::start()?);
         let on_postgres = Product::prepare(&binary, directory.path(), postgres.url().to_owned(), TENANTS)?;
-        let (on_redis, one_by_one) = (on_postgres.with_redis(redis.url()), on_postgres.one_by_one());
         // The yardsticks' own tenant, for nothing in the database asks whether it exists.
         let samples = samples(TenantId(Uuid::from_u128(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835)))?;
-        Ok(Self {
-            binary,
-            duration,
-            samples,
-            runs: 0,
-            on_postgres,
-            on_redis,
-            one_by_one,
-            postgres,
-            redis,
-            directory,
-        })
+        Ok(Self { binary, duration, samples, runs: 0, on_postgres, postgres, redis, directory })
     }
 
     /// Where the files of SQLite are.
@@ -83,16 +79,28 @@ impl Stage {
         self.directory.path()
     }
 
+    /// How long each measurement takes.
+    pub(crate) fn duration(&self) -> Duration {
+        self.duration
+    }
+
     /// Measures the product.
     ///
     /// # Errors
     /// When it fails, refuses anything, or stored something else than it acknowledged.
-    pub(crate) fn product(&mut self, store: Store, load: Load) -> Result<Measurement> {
-        match store {
-            Store::Postgres => self.product_on_postgres(|stage| &stage.on_postgres, load),
-            Store::PostgresAndRedis => self.product_on_redis(load),
-            Store::Sqlite => self.product_on_sqlite(load),
+    pub(crate) fn product(&mut self, setup: Setup, load: Load) -> Result<Measurement> {
+        match setup {
+            Setup::Sqlite => self.product_on_sqlite(load),
+            setup => self.product_on_postgres(setup, load, Table::Emptied),
         }
+    }
+
+    /// Measures the product on what is in the table, which stays and to which this adds.
+    ///
+    /// # Errors
+    /// As [`product`](Self::product).
+    pub(crate) fn product_on_filled_table(&mut self, load: Load) -> Result<Measurement> {
+        self.product_on_postgres(Setup::Postgres, load, Table::Kept)
     }
 
     /// Measures a yardstick. `load` matters to those that serve HTTP.
@@ -107,9 +115,15 @@ impl Stage {
             Yardstick::Copy => {
                 self.on_table(|stage, duration| copy::run(stage.postgres.url(), &stage.samples, duration))
             }
+            Yardstick::Unnest => {
+                let run = self.next_run();
+                self.on_table(|stage, duration| {
+                    unnest::run(stage.postgres.url(), &stage.samples, run, duration)
+                })
+            }
             Yardstick::ParseOnly => self.parse_only(load),
             Yardstick::SqliteRows => self.sqlite_rows(),
-            Yardstick::OneByOne => self.product_on_postgres(|stage| &stage.one_by_one, load),
+            Yardstick::Product(setup, _) => self.product(setup, load),
         }
     }
 
@@ -121,19 +135,20 @@ impl Stage {
         rules::run(case, &self.postgres, &self.binary, self.directory.path(), ticks)
     }
 
-    /// Does something while single events come in over 64 connections, to a server on PostgreSQL.
+    /// Does something while single events come in over so many connections, to a server on PostgreSQL.
     ///
     /// # Errors
     /// When either fails, or something else was stored than was acknowledged.
     pub(crate) fn while_events_come_in<T>(
         &mut self,
         address: SocketAddr,
+        connections: u64,
         length: Duration,
         work: impl FnOnce() -> Result<T>,
     ) -> Result<(T, Tally)> {
         let run = self.next_run();
-        let load = Load::new(64, 1);
-        let before = self.postgres.stored_by(run)?;
+        let load = Load::new(connections, 1);
+        let start = SystemClock.now();
         let keys = self.on_postgres.keys();
         let (done, tally) = thread::scope(|scope| {
             let sender = scope.spawn(|| load.send(address, &keys, run, length));
@@ -142,40 +157,51 @@ impl Stage {
         });
         let tally = tally?;
         sleep(SETTLE);
-        tally.check_stored(self.postgres.stored_by(run)? - before)?;
+        tally.check_stored(self.postgres.stored_by(run, start)?)?;
         Ok((done?, tally))
     }
 
-    fn product_on_redis(&mut self, load: Load) -> Result<Measurement> {
-        let before = redis_calls(&self.redis)?;
-        let mut measurement = self.product_on_postgres(|stage| &stage.on_redis, load)?;
-        measurement.traces.redis_calls = Some(redis_calls(&self.redis)? - before);
-        Ok(measurement)
-    }
-
-    fn product_on_postgres(&mut self, product: fn(&Self) -> &Product, load: Load) -> Result<Measurement> {
-        let (warm_up, run) = (self.next_run(), self.next_run());
-        let product = product(self);
-        let (server, keys) = (product.serve()?, product.keys());
-        let memory_at_rest = memory::now(server.pid())?;
-        load.send(server.address(), &keys, warm_up, WARM_UP).context("warming up")?;
+    fn product_on_postgres(&mut self, setup: Setup, load: Load, table: Table) -> Result<Measurement> {
+        let count = setup.servers();
+        let share = load.shared_by(count);
+        let warm_ups: Vec<u64> = (0..count).map(|_| self.next_run()).collect();
+        let runs: Vec<u64> = (0..count).map(|_| self.next_run()).collect();
+        let product = self.on_postgres.set_up(setup, &self.redis.url());
+        let servers: Vec<Process> = (0..count).map(|_| product.serve()).collect::<Result<_>>()?;
+        let keys = product.keys();
+        let memory = |of: fn(u32) -> Result<u64>| servers.iter().map(|server| of(server.pid())).sum();
+        let memory_at_rest: Result<u64> = memory(memory::now);
+        send(&servers, share, &keys, &warm_ups, WARM_UP).context("warming up")?;
         sleep(SETTLE);
-        self.postgres.reset()?;
-        let wal_before = self.postgres.wal_position()?;
-        let watched =
-            Watched { server: Some(server.pid()), database: self.postgres.pid(), redis: self.redis.pid() };
-        let send = || load.send(server.address(), &keys, run, self.duration);
-        let mut measurement = Measurement::of(watched, send)?;
-        let memory_at_peak = memory::peak(server.pid())?;
-        // It finishes what it has begun, so what is counted then is all there will be.
-        server.stop()?;
-        measurement.check_stored(self.postgres.stored_by(run)?)?;
+        match table {
+            Table::Emptied => self.postgres.reset()?,
+            Table::Kept => self.postgres.checkpoint()?,
+        }
+        let (start, wal_before) = (SystemClock.now(), self.postgres.wal_position()?);
+        let watched = Watched {
+            servers: servers.iter().map(Process::pid).collect(),
+            database: self.postgres.pid(),
+            redis: setup.has_redis().then(|| self.redis.pid()).flatten(),
+        };
+        let calls = || setup.has_redis().then(|| redis_calls(&self.redis)).transpose();
+        let calls_before = calls()?;
+        let send = || send(&servers, share, &keys, &runs, self.duration);
+        let mut measurement = Measurement::of(&watched, send)?;
+        let calls_after = calls()?;
+        let memory_at_peak: Result<u64> = memory(memory::peak);
+        // They finish what they have begun, so what is counted then is all there will be.
+        servers.into_iter().try_for_each(Process::stop)?;
+        let stored = runs.iter().map(|run| self.postgres.stored_by(*run, start)).sum::<Result<_>>()?;
+        measurement.check_stored(stored)?;
         measurement.traces = Traces {
             wal_bytes: Some(self.postgres.wal_position()? - wal_before),
-            stored_bytes: Some(self.postgres.bytes_of_events()?),
-            memory_at_rest: Some(memory_at_rest),
-            memory_at_peak: Some(memory_at_peak),
-            redis_calls: None,
+            stored_bytes: match table {
+                Table::Emptied => Some(self.postgres.bytes_of_events()?),
+                Table::Kept => None,
+            },
+            memory_at_rest: Some(memory_at_rest?),
+            memory_at_peak: Some(memory_at_peak?),
+            redis_calls: calls_after.zip(calls_before).map(|(after, before)| after - before),
         };
         Ok(measurement)
     }
@@ -188,9 +214,9 @@ impl Stage {
         let server = product.serve()?;
         load.send(server.address(), &product.keys(), warm_up, WARM_UP).context("warming up")?;
         sleep(SETTLE);
-        let watched = Watched { server: Some(server.pid()), ..Watched::default() };
+        let watched = Watched { servers: vec![server.pid()], ..Watched::default() };
         let send = || load.send(server.address(), &product.keys(), run, self.duration);
-        let measurement = Measurement::of(watched, send)?;
+        let measurement = Measurement::of(&watched, send)?;
         server.stop()?;
         measurement.check_stored(sqlite::stored_by(run, &file)?)?;
         Ok(measurement)
@@ -200,7 +226,7 @@ impl Stage {
         run(self, WARM_UP).context("warming up")?;
         self.postgres.reset()?;
         let watched = Watched { database: self.postgres.pid(), ..Watched::default() };
-        let measurement = Measurement::of(watched, || run(self, self.duration))?;
+        let measurement = Measurement::of(&watched, || run(self, self.duration))?;
         measurement.check_stored(self.postgres.stored()?)?;
         Ok(measurement)
     }
@@ -209,9 +235,9 @@ impl Stage {
         let server = parse_only::start(self.directory.path())?;
         let run = self.next_run();
         load.send(server.address(), &["none"], run, WARM_UP).context("warming up")?;
-        let watched = Watched { server: Some(server.pid()), ..Watched::default() };
+        let watched = Watched { servers: vec![server.pid()], ..Watched::default() };
         let measurement =
-            Measurement::of(watched, || load.send(server.address(), &["none"], run, self.duration))?;
+            Measurement::of(&watched, || load.send(server.address(), &["none"], run, self.duration))?;
         server.stop()?;
         Ok(measurement)
     }
@@ -224,9 +250,9 @@ impl Stage {
         sqlite::run(&file, &self.samples, warm_up, WARM_UP).context("warming up")?;
         let before = sqlite::stored(&file)?;
         // The library works in this very process.
-        let watched = Watched { database: Some(process::id()), ..Watched::default() };
+        let watched = Watched { database: Some(std::process::id()), ..Watched::default() };
         let insert = || sqlite::run(&file, &self.samples, run, self.duration);
-        let measurement = Measurement::of(watched, insert)?;
+        let measurement = Measurement::of(&watched, insert)?;
         measurement.check_stored(sqlite::stored(&file)?.saturating_sub(before))?;
         Ok(measurement)
     }
@@ -237,13 +263,31 @@ impl Stage {
     }
 }
 
-/// How many commands a Redis has executed since it started, this question among them.
+/// Sends this much to each of some servers at once; each gets a run of its own.
+fn send(servers: &[Process], load: Load, keys: &[&str], runs: &[u64], length: Duration) -> Result<Tally> {
+    thread::scope(|scope| {
+        let senders: Vec<_> = servers
+            .iter()
+            .zip(runs)
+            .map(|(server, run)| scope.spawn(move || load.send(server.address(), keys, *run, length)))
+            .collect();
+        let tallies = senders.into_iter().map(|sender| sender.join().expect("a sender returns its errors"));
+        tallies.collect::<Result<Vec<_>>>()?.into_iter().reduce(Tally::beside).context("no server")
+    })
+}
+
+/// How often a Redis was sent something since it started, this question among it. Not its count of commands, which
+/// has those within scripts, too.
 fn redis_calls(redis: &RedisServer) -> Result<u64> {
-    let output = Command::new("redis-cli").args(["-u", &redis.url(), "INFO", "stats"]).output();
+    // Its URLs know no sockets.
+    let url = redis.url();
+    let socket = url.strip_prefix("redis+unix://").with_context(|| format!("{url} names no socket"))?;
+    let output = Command::new("redis-cli").args(["-s", socket, "INFO", "stats"]).output();
     let said = output.context("starting redis-cli")?.stdout;
     let said = String::from_utf8_lossy(&said);
-    let count = said.lines().find_map(|line| line.strip_prefix("total_commands_processed:"));
-    count.and_then(|count| count.trim().parse().ok()).context("Redis does not say what it has done")
+    let count = said.lines().find_map(|line| line.strip_prefix("total_reads_processed:"));
+    let count = count.and_then(|count| count.trim().parse().ok());
+    count.with_context(|| format!("Redis does not say how often it was asked, but {said:?}"))
 }
 
 fn url(file: &Path) -> String {

@@ -1,13 +1,19 @@
 //! Putting a [`History`] into the table, faster than over HTTP and to the same end.
 
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Instant,
+};
+
 use anyhow::{Context, Result, ensure};
 use pulsestream_domain::event::NewEvent;
 use pulsestream_ingestion::SystemIds;
-use sea_orm::sqlx::{self, Connection as _, PgConnection, Row as _};
+use sea_orm::sqlx::{self, Connection as _, Row as _};
 use uuid::Uuid;
 
 use super::history::History;
 use crate::{
+    postgres::connect,
     runtime::block_on,
     yardstick::{
         COLUMNS,
@@ -19,38 +25,59 @@ use crate::{
 const CONNECTIONS: u64 = 2;
 /// Rows in a transaction, and how far the connections are from each other in time.
 const ROWS: u64 = 1_000;
+/// After how many events to say how far it is.
+const PROGRESS: u64 = 500_000;
 
-/// Writes all events, with every index in place, and lets PostgreSQL take stock of them as it would by itself
-/// a little later.
+/// Writes all events from this number on, with every index in place, and lets PostgreSQL take stock of the
+/// table as it would by itself a little later.
 ///
 /// # Errors
 /// When PostgreSQL refuses, or has another number of rows in the end.
-pub(crate) fn fill(url: &str, history: &History) -> Result<()> {
+pub(crate) fn fill(url: &str, history: &History, from: u64) -> Result<()> {
+    let before = block_on(count(url, history))?;
+    let (start, done) = (Instant::now(), AtomicU64::new(from));
+    let tell = |number: u64| {
+        let now = done.fetch_add(number, Ordering::Relaxed) + number;
+        if now / PROGRESS > (now - number) / PROGRESS {
+            println!("{:<20} {now} events after {:.0} s", "fill", start.elapsed().as_secs_f64());
+        }
+    };
     std::thread::scope(|scope| {
-        let fillers: Vec<_> =
-            (0..CONNECTIONS).map(|first| scope.spawn(move || block_on(copy(url, history, first)))).collect();
+        let tell = &tell;
+        let fillers: Vec<_> = (0..CONNECTIONS)
+            .map(|number| scope.spawn(move || block_on(copy(url, history, from + number * ROWS, tell))))
+            .collect();
         fillers.into_iter().try_for_each(|filler| filler.join().expect("a filler returns its errors"))
     })?;
+    let stored = block_on(count(url, history))? - before;
+    let wanted = history.events() - from;
+    ensure!(stored == wanted, "{stored} instead of {wanted} events were stored");
     block_on(async {
-        let mut connection = PgConnection::connect(url).await.context("connecting to PostgreSQL")?;
-        let tenants: Vec<Uuid> = history.tenants().iter().map(|tenant| tenant.0).collect();
-        let stored: i64 = sqlx::query_scalar("SELECT count(*) FROM events WHERE tenant_id = ANY($1)")
-            .bind(tenants)
-            .fetch_one(&mut connection)
-            .await?;
-        ensure!(stored.unsigned_abs() == history.events(), "{stored} events were stored");
-        sqlx::raw_sql("VACUUM ANALYZE events").execute(&mut connection).await?;
-        sqlx::raw_sql("CHECKPOINT").execute(&mut connection).await?;
+        let mut connection = connect(url).await?;
+        sqlx::raw_sql("VACUUM ANALYZE events").execute(&mut connection).await.context("vacuuming")?;
+        sqlx::raw_sql("CHECKPOINT").execute(&mut connection).await.context("making a checkpoint")?;
         Ok(connection.close().await?)
     })
     .context("after filling the table")
 }
 
-async fn copy(url: &str, history: &History, first: u64) -> Result<()> {
-    let mut connection = PgConnection::connect(url).await.context("connecting to PostgreSQL")?;
+async fn count(url: &str, history: &History) -> Result<u64> {
+    let mut connection = connect(url).await?;
+    let tenants: Vec<Uuid> = history.tenants().iter().map(|tenant| tenant.0).collect();
+    let stored: i64 = sqlx::query_scalar("SELECT count(*) FROM events WHERE tenant_id = ANY($1)")
+        .bind(tenants)
+        .fetch_one(&mut connection)
+        .await
+        .context("counting events")?;
+    connection.close().await?;
+    Ok(stored.unsigned_abs())
+}
+
+async fn copy(url: &str, history: &History, first: u64, tell: &impl Fn(u64)) -> Result<()> {
+    let mut connection = connect(url).await?;
     let ids = SystemIds::default();
     let statement = format!("COPY events ({COLUMNS}, terms) FROM STDIN");
-    for start in (first * ROWS..history.events()).step_by((CONNECTIONS * ROWS) as usize) {
+    for start in (first..history.events()).step_by((CONNECTIONS * ROWS) as usize) {
         let end = (start + ROWS).min(history.events());
         let mut rows = String::new();
         for number in start..end {
@@ -58,7 +85,8 @@ async fn copy(url: &str, history: &History, first: u64) -> Result<()> {
         }
         let mut copy = connection.copy_in_raw(&statement).await.context("starting to copy")?;
         copy.send(rows.as_bytes()).await.context("copying")?;
-        copy.finish().await.context("ending a copy")?;
+        copy.finish().await.with_context(|| format!("ending the copy of events {start} to {end}"))?;
+        tell(end - start);
     }
     Ok(connection.close().await?)
 }
@@ -88,7 +116,7 @@ pub(crate) fn check_same(url: &str, by_product: &str, by_filling: &str) -> Resul
         compared.join(", ")
     );
     block_on(async {
-        let mut connection = PgConnection::connect(url).await.context("connecting to PostgreSQL")?;
+        let mut connection = connect(url).await?;
         let row = sqlx::query(sqlx::AssertSqlSafe(question))
             .bind(by_product)
             .bind(by_filling)

@@ -36,13 +36,18 @@ const REGIONS: [&str; 4] = ["eu-central", "eu-west", "us-east", "ap-south"];
 pub(crate) struct History {
     tenants: Vec<TenantId>,
     events: u64,
-    end: Timestamp,
+    start: Timestamp,
 }
 
 impl History {
     /// The past of these tenants up to `end`.
     pub(crate) fn new(tenants: Vec<TenantId>, events: u64, end: Timestamp) -> Self {
-        Self { tenants, events, end }
+        Self { tenants, events, start: end.plus_micros(-MICROS_PER_EVENT * events.cast_signed()) }
+    }
+
+    /// The first so many of these events: the same past at an earlier moment.
+    pub(crate) fn beginning(&self, events: u64) -> Self {
+        Self { tenants: self.tenants.clone(), events: events.min(self.events), start: self.start }
     }
 
     pub(crate) fn events(&self) -> u64 {
@@ -51,10 +56,6 @@ impl History {
 
     pub(crate) fn tenants(&self) -> &[TenantId] {
         &self.tenants
-    }
-
-    fn start(&self) -> Timestamp {
-        self.end.plus_micros(-MICROS_PER_EVENT * self.events.cast_signed())
     }
 
     /// The event of this number, as the product makes it of what a client sends.
@@ -111,7 +112,16 @@ impl History {
 
     /// When the event of this number happened.
     pub(crate) fn time_of(&self, number: u64) -> Timestamp {
-        self.start().plus_micros(MICROS_PER_EVENT * number.cast_signed())
+        self.start.plus_micros(MICROS_PER_EVENT * number.cast_signed())
+    }
+
+    /// So many days around the event of this number, all of them within this past if it has so many: then they
+    /// hold as many events wherever they are.
+    pub(crate) fn days_around(&self, number: u64, days: i64) -> (Timestamp, Timestamp) {
+        let seconds = days * 86_400;
+        let last = self.time_of(self.events).plus_secs(-seconds);
+        let from = self.time_of(number).plus_secs(-seconds / 2).min(last).max(self.start);
+        (from, from.plus_secs(seconds))
     }
 }
 
@@ -201,6 +211,33 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+
+    #[test]
+    fn a_past_that_grows_gets_longer_and_not_denser() {
+        let end = Timestamp::from_secs(1_800_000_000);
+        let whole = History::new(vec![], 10_000_000, end);
+        assert_eq!(whole.time_of(10_000_000), end);
+        let early = whole.beginning(1_000_000);
+        assert_eq!(early.time_of(500_000), whole.time_of(500_000));
+        let week = 7 * 86_400 * 1_000_000;
+        assert_eq!(early.time_of(1_000_000).as_micros() - early.time_of(0).as_micros(), week);
+    }
+
+    #[test]
+    fn days_around_an_event_have_it_and_stay_within_the_past() {
+        let whole = History::new(vec![], 1_000_000, Timestamp::from_secs(1_800_000_000));
+        for number in [0, 1, 499_999, 999_999] {
+            for days in [1, 7] {
+                let (from, to) = whole.days_around(number, days);
+                assert!((from..to).contains(&whole.time_of(number)), "{number}");
+                assert!(whole.time_of(0) <= from && to <= whole.time_of(1_000_000), "{number}");
+                assert_eq!(to.as_micros() - from.as_micros(), days * 86_400_000_000);
+            }
+        }
+        // One that is shorter than the days asked for.
+        let (from, _) = whole.beginning(1_000).days_around(999, 1);
+        assert_eq!(from, whole.time_of(0));
+    }
 
     #[test]
     fn the_past_has_frequent_and_rare_things() {

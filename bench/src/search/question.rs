@@ -7,8 +7,8 @@ use crate::sample::Variation;
 pub(crate) struct Question {
     /// To name it in tables.
     pub(crate) name: &'static str,
-    /// Whether it is about one day of the past, another one each time.
-    of_a_day: bool,
+    /// How many days of the past it is about, other ones each time; `None`: all of it.
+    pub(crate) days: Option<i64>,
     /// The route below `/events/`, and what is asked for.
     ask: fn(&mut Chances) -> String,
     /// How many times as long as the yardstick it may take at the median.
@@ -30,7 +30,7 @@ pub(crate) struct Asked {
 
 /// The yardstick: the page that everybody looks at first.
 pub(crate) const LATEST: Question =
-    Question { name: "latest 50", of_a_day: false, ask: |_| search(""), gate: None };
+    Question { name: "latest 50", days: None, ask: |_| search(""), gate: None };
 
 /// All others.
 pub(crate) const QUESTIONS: [Question; 28] = [
@@ -64,20 +64,32 @@ pub(crate) const QUESTIONS: [Question; 28] = [
     ),
     Question {
         name: "histogram of a day by minute",
-        of_a_day: true,
+        days: Some(1),
         ask: |_| "histogram?interval=1m".to_owned(),
         gate: Some(8.0),
     },
-    all("histogram of two weeks by hour", |_| "histogram?interval=1h".to_owned(), None),
+    Question {
+        name: "histogram of a week by hour",
+        days: Some(7),
+        ask: |_| "histogram?interval=1h".to_owned(),
+        gate: None,
+    },
     Question {
         name: "facets of a day by service",
-        of_a_day: true,
+        days: Some(1),
         ask: |_| "facets?field=service".to_owned(),
         gate: None,
     },
-    all("facets of two weeks by severity", |_| "facets?field=severity".to_owned(), None),
+    Question {
+        name: "facets of a week by severity",
+        days: Some(7),
+        ask: |_| "facets?field=severity".to_owned(),
+        gate: None,
+    },
 ];
 
+/// Coprime to the number of tenants, so that all of them have their turn.
+const STRIDE: u64 = 7;
 /// Events on a page.
 pub(crate) const PAGE: u32 = 50;
 
@@ -86,26 +98,25 @@ fn search(conditions: &str) -> String {
 }
 
 const fn day(name: &'static str, ask: fn(&mut Chances) -> String, gate: f64) -> Question {
-    Question { name, of_a_day: true, ask, gate: Some(gate) }
+    Question { name, days: Some(1), ask, gate: Some(gate) }
 }
 
 const fn all(name: &'static str, ask: fn(&mut Chances) -> String, gate: Option<f64>) -> Question {
-    Question { name, of_a_day: false, ask, gate }
+    Question { name, days: None, ask, gate }
 }
 
 impl Question {
     /// The question as it is asked for the `turn`th time: of tenant after tenant, about some day.
     pub(crate) fn asked(&self, turn: u64, history: &History) -> Asked {
-        const HALF_A_DAY: i64 = 43_200;
         let mut variation = Variation::seeded_at(turn);
-        let tenant = (turn % TENANTS as u64) as usize;
+        // Not in the order of their sizes, so that a few turns meet large and small ones.
+        let tenant = (turn * STRIDE % TENANTS as u64) as usize;
         let number = number_of(tenant, &mut variation, history.events());
         let mut chances = Chances { variation, number };
         let mut path = format!("{EVENTS}/{}", (self.ask)(&mut chances));
-        if self.of_a_day {
-            // The day around the event of that number, so that what is searched for is there.
-            let middle = history.time_of(number);
-            let (from, to) = (middle.plus_secs(-HALF_A_DAY), middle.plus_secs(HALF_A_DAY));
+        if let Some(days) = self.days {
+            // Around the event of that number, so that what is searched for is there.
+            let (from, to) = history.days_around(number, days);
             path += &format!("&start_time={from}&end_time={to}");
         }
         Asked { tenant, path }

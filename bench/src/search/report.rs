@@ -1,27 +1,25 @@
 //! What is told about searches, in Markdown.
 
-use std::fmt::Write as _;
-
 use super::{Outcome, timing::Compared};
-use crate::report::{Table, none, one_digit, two_digits, whole};
+use crate::report::{self, Table, none, one_digit, two_digits, whole};
 
-/// One line for each question, for whoever waits.
+/// What there is besides the questions, for whoever waits.
 pub(crate) fn progress(outcome: &Outcome) -> String {
-    let mut text = String::new();
-    for compared in &outcome.questions {
-        let (ratio, ..) = compared.ratios();
-        let (question, yardstick) = (compared.question(), compared.yardstick());
-        _ = writeln!(
-            text,
-            "{:<32} p50 {:>7.2} ms   p99 {:>8.2} ms   latest 50: {:>6.2} ms   ratio {ratio:>6.2}   {}",
-            compared.name,
-            question.millis(50),
-            question.millis(99),
-            yardstick.millis(50),
-            verdict(compared)
-        );
-    }
-    text + &others(outcome)
+    others(outcome)
+}
+
+/// One line about a question, for whoever waits.
+pub(crate) fn line(compared: &Compared) -> String {
+    let (ratio, ..) = compared.ratios();
+    let (question, yardstick) = (compared.question(), compared.yardstick());
+    format!(
+        "{:<32} p50 {:>8.2} ms   p99 {:>8.2} ms   latest 50: {:>6.2} ms   ratio {ratio:>6.2}   {}",
+        compared.name,
+        question.millis(50),
+        question.millis(99),
+        yardstick.millis(50),
+        verdict(compared)
+    )
 }
 
 /// The section of the report.
@@ -31,7 +29,10 @@ pub(crate) fn write(outcome: &Outcome) -> String {
         let (ratio, lowest, highest) = compared.ratios();
         let question = compared.question();
         table.row([
-            compared.name.to_owned(),
+            match question.given_up() {
+                0 => compared.name.to_owned(),
+                given_up => format!("{} ({given_up} of {} given up)", compared.name, question.len()),
+            },
             two_digits(Some(question.millis(50))),
             two_digits(Some(question.millis(99))),
             format!("**{ratio:.2}**"),
@@ -51,7 +52,7 @@ pub(crate) fn write(outcome: &Outcome) -> String {
     format!(
         "{} events of 50 tenants, the largest with 14 %, 143,000 a day, in PostgreSQL. Searches are sent one at a \
          time over one connection, of tenant after tenant, for pages of 50; \"of a day\" and every filter above \
-         \"all time\" are about another day each time. Each ratio is of the medians of a turn of one second, against \
+         \"all time\" are about another day each time, \"of a week\" about other seven days. Each ratio is of the medians of a turn of one second, against \
          the latest 50 events of the same tenants right before; the middle one of three turns counts.\n\n{}\n{}\n\n{}",
         whole(Some(outcome.events as f64)),
         table.text,
@@ -61,11 +62,7 @@ pub(crate) fn write(outcome: &Outcome) -> String {
 }
 
 fn verdict(compared: &Compared) -> &'static str {
-    match compared.is_met() {
-        None => "–",
-        Some(true) => "met",
-        Some(false) => "**not met**",
-    }
+    compared.is_met().map_or("–", report::verdict)
 }
 
 fn others(outcome: &Outcome) -> String {
@@ -80,6 +77,6 @@ fn others(outcome: &Outcome) -> String {
         whole(Some(load.rate)),
         load.busy.millis(50),
         load.busy.millis(99),
-        if ratio <= 5.0 { "met" } else { "**not met**" }
+        report::verdict(ratio <= 5.0)
     )
 }

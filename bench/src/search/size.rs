@@ -1,9 +1,9 @@
 //! What the events take on the disk.
 
 use anyhow::{Context, Result};
-use sea_orm::sqlx::{self, Connection as _, PgConnection, Row as _};
+use sea_orm::sqlx::{self, Connection as _, Row as _};
 
-use crate::runtime::block_on;
+use crate::{postgres::connect, runtime::block_on};
 
 /// The table or one of its indexes.
 pub(crate) struct Part {
@@ -24,7 +24,7 @@ ORDER BY place, bytes DESC";
 /// When PostgreSQL can't be asked.
 pub(crate) fn sizes(url: &str) -> Result<Vec<Part>> {
     block_on(async {
-        let mut connection = PgConnection::connect(url).await.context("connecting to PostgreSQL")?;
+        let mut connection = connect(url).await?;
         let rows = sqlx::query(SIZES).fetch_all(&mut connection).await?;
         connection.close().await?;
         let part = |row: &sqlx::postgres::PgRow| -> Result<Part> {

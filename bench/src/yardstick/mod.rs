@@ -4,6 +4,7 @@ pub(crate) mod copy;
 pub(crate) mod parse_only;
 pub(crate) mod pgbench;
 pub(crate) mod sqlite;
+pub(crate) mod unnest;
 
 /// The columns of `events` that are always written, in the order all yardsticks write them.
 pub(crate) const COLUMNS: &str = "tenant_id, id, external_id, content_hash, event_type, severity, service, endpoint, \
