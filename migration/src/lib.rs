@@ -40,9 +40,11 @@ mod m20261122_000013_extend_api_keys;
 mod m20261122_000014_extend_tenants;
 mod m20261122_000020_cover_searches;
 mod m20261122_000021_drop_covered_indexes;
+mod m20261122_000022_keep_unindexed_terms;
 #[cfg(feature = "sabotage")]
 mod m99991231_000001_next;
 mod postgres;
+pub mod text_index;
 pub mod wall;
 
 use std::time::Duration;
@@ -89,6 +91,7 @@ fn released() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(m20261122_000014_extend_tenants::Migration),
         Box::new(m20261122_000020_cover_searches::Migration),
         Box::new(m20261122_000021_drop_covered_indexes::Migration),
+        Box::new(m20261122_000022_keep_unindexed_terms::Migration),
     ]
 }
 
@@ -161,6 +164,11 @@ async fn patiently(db: &DatabaseConnection, work: Work) -> Result<(), DbErr> {
 const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '1s'";
 /// How often a step is tried.
 const TRIES: u32 = 3;
+/// What only one process at a time holds on PostgreSQL. Any number does, as long as nothing else in the database locks it:
+/// "pulsestr" in ASCII.
+const LOCK: i64 = 8_103_509_296_926_454_898;
+/// How long to wait between two tries to take it.
+const TURN: Duration = Duration::from_millis(50);
 /// How long those who queued up behind a step get before it tries again.
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -255,26 +263,40 @@ async fn done(db: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
 
 /// A transaction that no other migration runs beside.
 ///
-/// SQLite takes its one write lock at once. PostgreSQL takes an advisory lock that ends with the
-/// transaction; waiting for it may take as long as the other process needs, so no timeout applies.
+/// SQLite takes its one write lock at once. PostgreSQL takes an advisory lock that ends with the transaction. The other
+/// process may need as long as it likes, and nobody waits for it in a transaction: see [`text_index`].
 async fn begin_alone(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
     let options = TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         ..TransactionOptions::default()
     };
-    let transaction = db.begin_with_options(options).await?;
-    if db.get_database_backend() == DatabaseBackend::Postgres {
-        for statement in [
-            "SET LOCAL lock_timeout = 0",
-            "SET LOCAL statement_timeout = 0",
-            "SET LOCAL idle_in_transaction_session_timeout = 0",
-            // What a policy would hide is an error.
-            "SET LOCAL row_security = off",
-            // Any number does, as long as nothing else in the database locks it: "pulsestr" in ASCII.
-            "SELECT pg_advisory_xact_lock(8103509296926454898)",
-        ] {
-            transaction.execute_unprepared(statement).await?;
+    loop {
+        let transaction = db.begin_with_options(options).await?;
+        if is_alone(&transaction).await? {
+            return Ok(transaction);
         }
+        transaction.rollback().await?;
+        tokio::time::sleep(TURN).await;
     }
-    Ok(transaction)
+}
+
+async fn is_alone(transaction: &DatabaseTransaction) -> Result<bool, DbErr> {
+    if transaction.get_database_backend() != DatabaseBackend::Postgres {
+        return Ok(true);
+    }
+    for statement in [
+        "SET LOCAL lock_timeout = 0",
+        "SET LOCAL statement_timeout = 0",
+        "SET LOCAL idle_in_transaction_session_timeout = 0",
+        // What a policy would hide is an error.
+        "SET LOCAL row_security = off",
+    ] {
+        transaction.execute_unprepared(statement).await?;
+    }
+    let lock = "SELECT pg_try_advisory_xact_lock($1)";
+    let lock = Statement::from_sql_and_values(DatabaseBackend::Postgres, lock, [LOCK.into()]);
+    match transaction.query_one_raw(lock).await? {
+        Some(row) => row.try_get_by_index(0),
+        None => Ok(false),
+    }
 }

@@ -31,6 +31,7 @@ mod secrets;
 mod shutdown;
 mod startup;
 mod tables;
+mod text_index;
 mod upgrade;
 
 /// Trials wait more than they compute.
@@ -61,6 +62,7 @@ fn all() -> Vec<Trial> {
         identity::trials(),
         matrix::trials(),
         search::trials(),
+        text_index::trials(),
         reports::trials(),
         retention::trials(),
         races::trials(),

@@ -154,6 +154,7 @@ async fn bad_settings_are_refused_in_one_line() {
         ("database.url", mysql.as_str()),
         ("database.url", not_a_url.as_str()),
         ("database.query_connections", "0"),
+        ("search.text_index", "letters"),
         ("redis.url", not_a_url.as_str()),
         ("ingestion.lanes", "0"),
         ("auth.key_cache_life", "1h"),

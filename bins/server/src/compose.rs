@@ -51,9 +51,9 @@ pub(crate) fn operator() -> Origin {
 /// # Errors
 /// When it can't be reached, could lose what it acknowledges, or has another schema than this build needs.
 /// The text starts with the setting to look at and holds no password.
-pub(crate) async fn store(settings: &Database) -> Result<Store> {
+pub(crate) async fn store(settings: &Settings) -> Result<Store> {
     let store = connect(settings).await?;
-    if settings.migrate_on_start {
+    if settings.database.migrate_on_start {
         store.migrate().await.context("database.url")?;
     } else {
         let pending = store.pending_migrations().await.context("database.url")?;
@@ -74,12 +74,27 @@ pub(crate) async fn store(settings: &Database) -> Result<Store> {
     Ok(store)
 }
 
+/// Makes or drops the index of words, as the settings say, or makes sure that somebody did. A server's business: what else
+/// works on the store finds and stores the same with an index and without.
+async fn arrange_text_index(settings: &Settings, store: &Store) -> Result<()> {
+    if settings.database.migrate_on_start {
+        return store.arrange_text_index().await.context("search.text_index");
+    }
+    ensure!(
+        store.is_text_index_arranged().await.context("search.text_index")?,
+        "search.text_index is {}, and the database is not arranged for that yet: run `pulsestream migrate`, or set \
+         database.migrate_on_start = true",
+        settings.search.text_index.as_str()
+    );
+    Ok(())
+}
+
 /// Opens the store, whatever its schema is.
 ///
 /// # Errors
 /// Those of [`store`], but for the schema.
-pub(crate) async fn connect(settings: &Database) -> Result<Store> {
-    Store::connect(&settings.store(database_url(settings)?)).await.context("database.url")
+pub(crate) async fn connect(settings: &Settings) -> Result<Store> {
+    Store::connect(&settings.store(database_url(&settings.database)?)).await.context("database.url")
 }
 
 /// Where the store is.
@@ -123,7 +138,7 @@ pub(crate) fn ingestion(settings: &Settings, store: &Store, limiter: Arc<dyn Lim
 /// Puts the whole service together.
 ///
 /// # Errors
-/// Those of [`store`], when there is no secret to sign with or no key to seal secrets with, when `redis.url` is no
+/// Those of [`store`], when the index of words can't be made or dropped, when there is no secret to sign with or no key to seal secrets with, when `redis.url` is no
 /// address of a Redis, and when the mail server makes no sense. A Redis or a mail server that is away is no error.
 pub(crate) async fn service(
     settings: &Settings,
@@ -132,7 +147,8 @@ pub(crate) async fn service(
 ) -> Result<Service> {
     let secret = secret_key(settings)?;
     let (limiter, degraded) = limiter(&settings.redis).await?;
-    let store = store(&settings.database).await?;
+    let store = store(settings).await?;
+    arrange_text_index(settings, &store).await?;
     let mailer = mail::mailer(&settings.smtp)?;
     let mut identity = Identity::new(&secret, Arc::clone(&limiter), Arc::new(SystemEntropy));
     if let Some(mailer) = mailer.clone() {

@@ -3,9 +3,10 @@
 use actix_web::HttpRequest;
 use pulsestream_domain::{
     event::{FieldError, Reason},
-    search::{CursorKey, Parameters, Query, parse},
+    search::{CursorKey, Filter, Parameters, Query, parse},
     tenant::TenantId,
 };
+use pulsestream_storage::Store;
 use url::form_urlencoded;
 
 use crate::error::ApiError;
@@ -102,6 +103,13 @@ pub(crate) fn only_filter(
         }
     }
     Ok(parse(parameters, tenant_id, cursors)?)
+}
+
+/// What an answer says of the index of words: `none` when words or tags are looked for without one, in every event of their
+/// time; else nothing.
+pub(crate) fn text_index(store: &Store, filter: &Filter) -> Result<Option<&'static str>, ApiError> {
+    let text_index = store.text_index();
+    Ok(text_index.leaves_to_scan(filter)?.then(|| text_index.as_str()))
 }
 
 fn refused(pointer: String, detail: impl Into<String>) -> FieldError {

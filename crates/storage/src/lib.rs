@@ -35,7 +35,8 @@
 //!   costs more to write.
 //! - Words and tags are cut in `domain`, so both databases index the same terms: PostgreSQL as a `tsvector`
 //!   with a GIN index, SQLite in an FTS5 table. A term starts with a piece of its tenant's id; the tenant id
-//!   is compared as well.
+//!   is compared as well. Where [`Settings::text_index`] says so, there is no index, and a search finds the same events
+//!   more slowly.
 //! - `SeaORM` does everything but the appending of events, which is one prepared statement per group, and
 //!   what is done with many jobs at once.
 //!

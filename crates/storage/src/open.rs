@@ -62,6 +62,9 @@ pub enum OpenError {
     /// The schema can't be brought up to date: a step failed, or the database has steps of something else.
     #[error("the database's schema can't be brought up to date")]
     Migration(#[source] BoxError),
+    /// The index of words can't be made or dropped.
+    #[error("the index of words can't be brought up to date")]
+    TextIndex(#[source] BoxError),
 }
 
 impl OpenError {

@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use pulsestream_domain::search::TextIndex;
+
 /// Where the database is, and how much of it to use.
 ///
 /// The connections of PostgreSQL are split by purpose, so that slow searches can't hold up ingestion, nor
@@ -25,10 +27,13 @@ pub struct Settings {
     pub ingest_timeout: Duration,
     /// How long one search may take.
     pub query_timeout: Duration,
+    /// What of the text of events is indexed. All that work on one database should agree: see
+    /// [`Store::arrange_text_index`](crate::Store::arrange_text_index).
+    pub text_index: TextIndex,
 }
 
 impl Settings {
-    /// The defaults: 4, 8 and 4 connections; 2 seconds to get one, 5 for an insert, 10 for a search.
+    /// The defaults: 4, 8 and 4 connections; 2 seconds to get one, 5 for an insert, 10 for a search; words indexed.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
@@ -39,6 +44,7 @@ impl Settings {
             acquire_timeout: Duration::from_secs(2),
             ingest_timeout: Duration::from_secs(5),
             query_timeout: Duration::from_secs(10),
+            text_index: TextIndex::Words,
         }
     }
 }
@@ -53,6 +59,7 @@ impl fmt::Debug for Settings {
             .field("acquire_timeout", &self.acquire_timeout)
             .field("ingest_timeout", &self.ingest_timeout)
             .field("query_timeout", &self.query_timeout)
+            .field("text_index", &self.text_index)
             .finish_non_exhaustive()
     }
 }

@@ -4,9 +4,10 @@ use std::{future::Future, sync::Arc};
 
 use pulsestream_domain::{
     ports::{BoxError, StoreError},
+    search::TextIndex,
     tenant::TenantId,
 };
-use pulsestream_migration::wall::Wall;
+use pulsestream_migration::{text_index, wall::Wall};
 use sea_orm::{
     ConnAcquireErr, ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
     IsolationLevel, SqliteTransactionMode, TransactionOptions,
@@ -27,6 +28,7 @@ use crate::{
 pub struct Store {
     pub(crate) connections: Connections,
     pub(crate) appender: Appender,
+    text_index: TextIndex,
     /// Told when this process has enqueued a job.
     pub(crate) jobs_enqueued: Arc<Notify>,
     pub(crate) evaluations: Arc<Evaluations>,
@@ -61,20 +63,22 @@ impl Store {
         match settings.url.split(':').next() {
             Some("postgres" | "postgresql") => {
                 let (connections, postgres) = open_postgres(settings).await?;
-                let store = Self::of(connections, Appender::Postgres(Arc::new(postgres)));
+                let store =
+                    Self::of(connections, Appender::Postgres(Arc::new(postgres)), settings.text_index);
                 store.look_for_wall().await?;
                 Ok(store)
             }
             Some("sqlite") => {
                 let (connections, sqlite) = open_sqlite(settings).await?;
-                Ok(Self::of(connections, Appender::Sqlite(sqlite)))
+                Ok(Self::of(connections, Appender::Sqlite(sqlite), settings.text_index))
             }
             _ => Err(OpenError::UnknownScheme),
         }
     }
 
-    fn of(connections: Connections, appender: Appender) -> Self {
-        Self { connections, appender, jobs_enqueued: Arc::default(), evaluations: Arc::default() }
+    fn of(connections: Connections, appender: Appender, text_index: TextIndex) -> Self {
+        let (jobs_enqueued, evaluations) = (Arc::default(), Arc::default());
+        Self { connections, appender, text_index, jobs_enqueued, evaluations }
     }
 
     /// Which kind of database it is.
@@ -83,6 +87,11 @@ impl Store {
             Appender::Postgres(_) => Database::Postgres,
             Appender::Sqlite(_) => Database::Sqlite,
         }
+    }
+
+    /// What of the text of events is indexed, as far as this store was told.
+    pub fn text_index(&self) -> TextIndex {
+        self.text_index
     }
 
     /// Brings the schema up to date. Several instances may do so at once, also while others work on the store.
@@ -104,6 +113,38 @@ impl Store {
             dropped.map_err(|error| OpenError::Migration(error.into()))?;
         }
         Ok(())
+    }
+
+    /// Makes the index of words, or drops it, as the settings say; call it after [`migrate`](Self::migrate). Events are
+    /// stored and found meanwhile, and several instances may do so at once. It takes as long as there are events.
+    ///
+    /// Until it is done, and where others on the database have other settings, a search finds the same events and may
+    /// only be slow.
+    ///
+    /// # Errors
+    /// [`OpenError::TextIndex`]; the next call goes on where this one ended.
+    pub async fn arrange_text_index(&self) -> Result<(), OpenError> {
+        let changes = self.connections.changes.across_tenants();
+        let is_wanted = self.text_index == TextIndex::Words;
+        let arranged = async {
+            if text_index::is_arranged(changes, is_wanted).await? {
+                return Ok(());
+            }
+            let verb = if is_wanted { "making" } else { "dropping" };
+            tracing::info!("{verb} the index of words: with many events that takes a while");
+            text_index::arrange(changes, is_wanted).await
+        };
+        arranged.await.map_err(|error: DbErr| OpenError::TextIndex(error.into()))
+    }
+
+    /// Whether there is nothing for [`arrange_text_index`](Self::arrange_text_index) to do. The schema has to be up to
+    /// date.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn is_text_index_arranged(&self) -> Result<bool, StoreError> {
+        let is_wanted = self.text_index == TextIndex::Words;
+        self.read(text_index::is_arranged(self.connections.lookups.across_tenants(), is_wanted)).await
     }
 
     /// Whether the database itself keeps tenants apart: statements on a tenant's rows run under a role that sees no

@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use pulsestream_storage::{Database, Inventory, Store, examine_copy, sqlite_file};
 
-use crate::{compose, settings};
+use crate::{compose, settings::Settings};
 use files::Unfinished;
 pub(crate) use manifest::Manifest;
 use programs::Programs;
@@ -27,7 +27,7 @@ const POSTGRES_FILE: &str = "store.dump";
 ///
 /// # Errors
 /// When it can't be made; then nothing of it is left.
-pub(crate) async fn make(settings: &settings::Database, directory: &Path) -> Result<Manifest> {
+pub(crate) async fn make(settings: &Settings, directory: &Path) -> Result<Manifest> {
     ensure!(!directory.exists(), "{} is there already", directory.display());
     let unfinished = Unfinished::beside(directory)?;
     let began_at = compose::clock().now().to_string();
@@ -68,7 +68,7 @@ pub(crate) async fn verify(directory: &Path) -> Result<Manifest> {
 /// # Errors
 /// When the backup is not as it was made, or is of a later release; when the store is of another kind, or not empty. The store
 /// is as it was then.
-pub(crate) async fn restore(settings: &settings::Database, directory: &Path) -> Result<Manifest> {
+pub(crate) async fn restore(settings: &Settings, directory: &Path) -> Result<Manifest> {
     let manifest = verify(directory).await?;
     let unknown = manifest.inventory.unknown_steps();
     ensure!(
@@ -76,7 +76,7 @@ pub(crate) async fn restore(settings: &settings::Database, directory: &Path) -> 
         "the backup was made by version {}, whose schema this one does not know: use that one, or a later one",
         manifest.version
     );
-    let url = compose::database_url(settings)?;
+    let url = compose::database_url(&settings.database)?;
     let database = if url.starts_with("sqlite:") { Database::Sqlite } else { Database::Postgres };
     ensure!(
         manifest.database == database.as_str(),
@@ -108,9 +108,9 @@ async fn copy_sqlite(store: &Store, path: &Path) -> Result<Inventory> {
     examine(path).await.context("the store")
 }
 
-async fn dump_postgres(store: &Store, settings: &settings::Database, path: &Path) -> Result<Inventory> {
-    let url = compose::database_url(settings)?;
-    let programs = Programs::of(settings.programs.as_deref(), &url).context("database.url")?;
+async fn dump_postgres(store: &Store, settings: &Settings, path: &Path) -> Result<Inventory> {
+    let url = compose::database_url(&settings.database)?;
+    let programs = Programs::of(settings.database.programs.as_deref(), &url).context("database.url")?;
     files::write_new(path, &[])?;
     let moment = store.hold().await.context("counting what is there")?;
     programs.dump(&moment, path).await?;
@@ -144,13 +144,8 @@ async fn restore_sqlite(manifest: &Manifest, file: &Path, target: &Path) -> Resu
     files::flush(&files::parent(target))
 }
 
-async fn restore_postgres(
-    manifest: &Manifest,
-    settings: &settings::Database,
-    url: &str,
-    file: &Path,
-) -> Result<()> {
-    let programs = Programs::of(settings.programs.as_deref(), url).context("database.url")?;
+async fn restore_postgres(manifest: &Manifest, settings: &Settings, url: &str, file: &Path) -> Result<()> {
+    let programs = Programs::of(settings.database.programs.as_deref(), url).context("database.url")?;
     let store = compose::connect(settings).await?;
     let before = store.inventory().await.context("looking at the store")?;
     ensure!(before.is_empty(), "the database has tables already: only an empty store is restored into");

@@ -79,7 +79,7 @@ impl From<AuditEntry> for Shown {
 /// Prints the book of the store that the settings name, newest first.
 pub(crate) async fn run(arguments: Arguments, settings: &Settings, output: Output) -> Result<()> {
     let Arguments { tenant, since, until, actor, action, target, limit } = arguments;
-    let store = compose::store(&settings.database).await?;
+    let store = compose::store(settings).await?;
     let tenant = find_tenant(&store, &tenant).await?;
     let filter = AuditFilter { from: since, to: until, actor, action, target };
     let entries = store.audit_log(tenant.id, &filter, None, limit).await.context("reading the book")?;

@@ -45,7 +45,7 @@ pub(crate) async fn run(arguments: Backup, settings: &Settings, output: Output) 
         return tell("is as it was made", &manifest, output);
     }
     let directory = arguments.directory.context("a backup needs a directory")?;
-    let manifest = backup::make(&settings.database, &directory).await?;
+    let manifest = backup::make(settings, &directory).await?;
     tell(&format!("was made in {}", directory.display()), &manifest, output)
 }
 
@@ -54,7 +54,7 @@ pub(crate) async fn run(arguments: Backup, settings: &Settings, output: Output) 
 /// # Errors
 /// When that fails.
 pub(crate) async fn restore(made: Made, settings: &Settings, output: Output) -> Result<()> {
-    let manifest = backup::restore(&settings.database, &made.directory).await?;
+    let manifest = backup::restore(settings, &made.directory).await?;
     tell("was restored", &manifest, output)
 }
 

@@ -136,7 +136,7 @@ fn shown_time(time: Option<Timestamp>) -> String {
 
 /// Runs the command on the store that the settings name.
 pub(crate) async fn run(command: Command, settings: &Settings, output: Output) -> Result<()> {
-    let store = compose::store(&settings.database).await?;
+    let store = compose::store(settings).await?;
     let now = compose::clock().now();
     match command {
         Command::Create(arguments) => create(arguments, &store, now, output).await?,

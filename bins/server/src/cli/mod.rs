@@ -44,7 +44,7 @@ pub(crate) struct Cli {
 enum Command {
     /// Serve HTTP until SIGTERM or SIGINT (what happens without a command, too)
     Serve,
-    /// Bring the database's schema up to date
+    /// Bring the database's schema up to date, and make or drop the index of words
     Migrate,
     /// Make, list, show and change tenants; also while a server runs on the same store
     #[command(subcommand)]
@@ -130,8 +130,9 @@ fn load_settings(named: Option<PathBuf>) -> Result<Settings> {
 }
 
 async fn migrate(settings: &Settings, output: Output) -> Result<()> {
-    let store = compose::connect(&settings.database).await?;
+    let store = compose::connect(settings).await?;
     store.migrate().await.context("database.url")?;
+    store.arrange_text_index().await.context("search.text_index")?;
     let ahead = store.steps_ahead().await.context("database.url")?;
     let sentence = match ahead.len() {
         0 => "the schema is up to date".to_owned(),

@@ -42,6 +42,7 @@ struct Page {
     #[serde(default)]
     total_count_is_lower_bound: bool,
     next_cursor: Option<String>,
+    text_index: Option<String>,
 }
 
 /// Prints one page: a table and a summary, or with `--json` one event per line.
@@ -96,6 +97,8 @@ async fn ask_store(store: &Store, tenant: &Tenant, parameters: Vec<(String, Stri
     let entropy = tenancy::entropy().context("making the secret of cursors")?;
     let cursors = store.cursor_key(entropy).await.context("reading the secret of cursors")?;
     let query = parse(Parameters::new(parameters), tenant.id, &cursors).map_err(|errors| refused(&errors))?;
+    let text_index = store.text_index();
+    let is_scan = text_index.leaves_to_scan(&query.filter).map_err(|error| refused(&[error]))?;
     let page = store.search(tenant.id, &query).await.context("searching")?;
     let next_cursor = page.next.map(|position| cursors.seal(tenant.id, &query.fingerprint, position));
     let events: Vec<Box<RawValue>> = page
@@ -105,7 +108,8 @@ async fn ask_store(store: &Store, tenant: &Tenant, parameters: Vec<(String, Stri
         .collect::<Result<_, _>>()
         .context("a stored event can't be read")?;
     let (total_count, total_count_is_lower_bound) = (page.total_count, page.total_count_is_lower_bound);
-    Ok(Page { events, total_count, total_count_is_lower_bound, next_cursor })
+    let text_index = is_scan.then(|| text_index.as_str().to_owned());
+    Ok(Page { events, total_count, total_count_is_lower_bound, next_cursor, text_index })
 }
 
 fn refused(errors: &[FieldError]) -> anyhow::Error {
@@ -137,6 +141,9 @@ fn print_table(page: &Page, output: Output) -> Result<()> {
     output.table(["TIME", "SEVERITY", "STATUS", "SERVICE", "TITLE", "ID"], &rows, Clone::clone)?;
     let bound = if page.total_count_is_lower_bound { "more than " } else { "" };
     output.text(&format!("\n{} of {bound}{} events", page.events.len(), page.total_count))?;
+    if page.text_index.as_deref() == Some("none") {
+        output.text("words are not indexed: every event of the time was looked at")?;
+    }
     if let Some(cursor) = &page.next_cursor {
         output.text(&format!("next page: cursor={cursor}"))?;
     }

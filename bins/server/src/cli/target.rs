@@ -52,7 +52,7 @@ impl Target {
         if let (Some(url), Some(key)) = (self.url, self.key) {
             return Ok(Reached::Server(Client::new(&url, Some(key.read()?), TIMEOUT)?));
         }
-        let store = compose::store(&settings.database).await?;
+        let store = compose::store(settings).await?;
         if self.tenant.as_str() == first_start::DEFAULT_TENANT {
             let (clock, ids) = (compose::clock(), compose::ids());
             if let Some((_, key)) = first_start::ensure_default_tenant(&store, &*clock, &*ids).await? {

@@ -124,7 +124,7 @@ impl Shown {
 
 /// Runs the command on the store that the settings name.
 pub(crate) async fn run(command: Command, settings: &Settings, output: Output) -> Result<()> {
-    let store = compose::store(&settings.database).await?;
+    let store = compose::store(settings).await?;
     match command {
         Command::Create(arguments) => create(arguments, &store, output).await?,
         Command::List(of) => list(&of, &store, output).await?,

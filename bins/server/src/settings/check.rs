@@ -21,8 +21,20 @@ pub(super) struct Broken {
 
 /// Checks every value.
 pub(super) fn check(settings: &Settings) -> Result<(), Broken> {
-    let Settings { server, tls, cors: _, database, redis, ingestion, auth, alerting, smtp, jobs, log } =
-        settings;
+    let Settings {
+        server,
+        tls,
+        cors: _,
+        database,
+        search: _,
+        redis,
+        ingestion,
+        auth,
+        alerting,
+        smtp,
+        jobs,
+        log,
+    } = settings;
 
     let url = Some(server.public_url.as_str()).filter(|url| !url.is_empty());
     scheme("server.public_url", url, &["http://", "https://"])?;

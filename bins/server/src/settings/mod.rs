@@ -13,6 +13,7 @@ mod units;
 use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
+use pulsestream_domain::search::TextIndex;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use load::load;
@@ -27,6 +28,7 @@ pub(crate) struct Settings {
     pub(crate) tls: Tls,
     pub(crate) cors: Cors,
     pub(crate) database: Database,
+    pub(crate) search: Search,
     pub(crate) redis: Redis,
     pub(crate) ingestion: Ingestion,
     pub(crate) auth: Auth,
@@ -113,6 +115,13 @@ pub(crate) struct Database {
     pub(crate) query_timeout: Duration,
     #[serde(with = "units::optional_path")]
     pub(crate) programs: Option<PathBuf>,
+}
+
+/// How events are found.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Search {
+    pub(crate) text_index: TextIndex,
 }
 
 /// What instances share to limit tenants together.

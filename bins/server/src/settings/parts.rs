@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Database, Ingestion, Registration, Server, Settings, Tls};
+use super::{Ingestion, Registration, Server, Settings, Tls};
 
 impl Settings {
     /// Those of the HTTP surface.
@@ -73,16 +73,18 @@ impl Tls {
     }
 }
 
-impl Database {
+impl Settings {
     /// Those of the store at this URL.
     pub(crate) fn store(&self, url: String) -> pulsestream_storage::Settings {
+        let database = &self.database;
         pulsestream_storage::Settings {
-            ingest_connections: self.ingest_connections,
-            query_connections: self.query_connections,
-            bookkeeping_connections: self.bookkeeping_connections,
-            acquire_timeout: self.acquire_timeout,
-            ingest_timeout: self.ingest_timeout,
-            query_timeout: self.query_timeout,
+            ingest_connections: database.ingest_connections,
+            query_connections: database.query_connections,
+            bookkeeping_connections: database.bookkeeping_connections,
+            acquire_timeout: database.acquire_timeout,
+            ingest_timeout: database.ingest_timeout,
+            query_timeout: database.query_timeout,
+            text_index: self.search.text_index,
             ..pulsestream_storage::Settings::new(url)
         }
     }
@@ -178,6 +180,6 @@ mod tests {
         let own = pulsestream_api::Settings::default();
         assert_eq!(format!("{:?}", settings.api()), format!("{own:?}"));
         let url = "sqlite:///somewhere";
-        assert_eq!(settings.database.store(url.to_owned()), pulsestream_storage::Settings::new(url));
+        assert_eq!(settings.store(url.to_owned()), pulsestream_storage::Settings::new(url));
     }
 }

@@ -23,7 +23,7 @@ const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
 );
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "ratelimit, ratelimit-policy, retry-after, x-process-time, x-ratelimit-limit, x-ratelimit-remaining, \
-     x-ratelimit-reset, x-request-id",
+     x-ratelimit-reset, x-request-id, x-text-index",
 );
 /// Two hours: the longest that browsers remember.
 const REMEMBERED_SECONDS: HeaderValue = HeaderValue::from_static("7200");

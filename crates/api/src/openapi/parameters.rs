@@ -66,7 +66,8 @@ pub(crate) struct Filter {
     correlation_id: Option<String>,
     /// `key:value`; may be repeated.
     tags: Option<Vec<String>>,
-    /// Words in title, message, error message and payload; `word*` for a beginning.
+    /// Words in title, message, error message and the first 64 KiB of the payload's text; `word*` for a beginning. On a
+    /// server that does not index words, `q` and `tags` need a `start_time`.
     q: Option<String>,
     /// Not before.
     #[param(format = DateTime)]

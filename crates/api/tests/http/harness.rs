@@ -16,7 +16,7 @@ use pulsestream_domain::{
     api_key::{ApiKey, Restrictions, Scope, StoredKey},
     identity::Origin,
     ports::{Clock, IdSource},
-    search::CursorKey,
+    search::{CursorKey, TextIndex},
     tenant::{DuplicatePolicy, Limits, Tenant, TenantId},
 };
 use pulsestream_identity::{Identity, SecretKey, entropy::SystemEntropy};
@@ -61,9 +61,20 @@ impl Surface {
     }
 
     pub(crate) async fn with(limits: Limits, change: impl FnOnce(&mut Parts)) -> Self {
+        Self::indexing(TextIndex::Words, limits, change).await
+    }
+
+    /// Whose words are indexed, or not.
+    pub(crate) async fn indexing(
+        text_index: TextIndex,
+        limits: Limits,
+        change: impl FnOnce(&mut Parts),
+    ) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let url = format!("sqlite://{}", folder.path().join("events.db").display());
-        let store = Store::connect(&pulsestream_storage::Settings::new(url)).await.expect("SQLite opens");
+        let settings =
+            pulsestream_storage::Settings { text_index, ..pulsestream_storage::Settings::new(url) };
+        let store = Store::connect(&settings).await.expect("SQLite opens");
         store.migrate().await.expect("an empty database takes every migration");
         let clock = Arc::new(FakeClock::at(Timestamp::from_secs(1_800_000_000)));
         let ids = Arc::new(SystemIds::default());

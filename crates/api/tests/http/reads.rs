@@ -1,10 +1,14 @@
+use pulsestream_domain::{search::TextIndex, tenant::Limits};
 use serde_json::{Value, json};
 
 use crate::harness::{BATCH, EVENTS, SEARCH, Surface, event};
 
 /// A surface with events `e0` to `e{count - 1}`, a second apart.
 async fn with_events(count: i64) -> Surface {
-    let surface = Surface::new().await;
+    fill(Surface::new().await, count).await
+}
+
+async fn fill(surface: Surface, count: i64) -> Surface {
     let events: Vec<Value> = (0..count)
         .map(|i| {
             let mut event = event(&format!("e{i}"));
@@ -114,6 +118,47 @@ async fn an_export_has_every_event_whatever_the_page_size() {
     assert_eq!(reader.headers().expect("a header").get(0), Some("id"));
     let rows: Vec<_> = reader.records().collect::<Result<_, _>>().expect("CSV");
     assert_eq!((rows.len(), rows[0].get(0), rows[699].get(0)), (700, Some("e1"), Some("e1049")));
+}
+
+#[actix_web::test]
+async fn without_an_index_words_and_tags_are_scanned_for_from_a_time_on_and_the_answer_says_so() {
+    let unindexed = Surface::indexing(TextIndex::None, Limits::per_minute(10_000), |_| {}).await;
+    let unindexed = fill(unindexed, 10).await;
+    let since = "start_time=2027-01-15T01:00:02";
+    for route in ["search?", "histogram?", "facets?field=service&"] {
+        for terms in ["q=order", "tags=a:b", "q=plac*&service=shop"] {
+            let refused = unindexed.get(&format!("{EVENTS}/{route}{terms}")).await;
+            assert_eq!(refused.problem(), (422, "invalid".to_owned()), "{route}{terms}");
+            let error = &refused.json()["errors"][0];
+            assert_eq!((&error["pointer"], &error["code"]), (&json!("/start_time"), &json!("required")));
+            assert_eq!(error["detail"], "is required with q and tags, as this server has no index of words");
+
+            let scanned = unindexed.get(&format!("{EVENTS}/{route}{terms}&{since}")).await.ok();
+            assert_eq!(scanned["text_index"], "none", "{route}{terms}");
+        }
+        let plain = unindexed.get(&format!("{EVENTS}/{route}service=shop")).await.ok();
+        assert_eq!(plain.get("text_index"), None, "{route}");
+    }
+    let search = format!("{SEARCH}?q=order&order=asc&limit=3&{since}");
+    let page = unindexed.get(&search).await.ok();
+    assert_eq!(
+        (ids(&page), &page["total_count"]),
+        (["e2", "e3", "e4"].map(str::to_owned).to_vec(), &json!(8))
+    );
+    let body = json!({"q": "order", "order": "asc"});
+    assert_eq!(unindexed.post(SEARCH, &body).await.problem(), (422, "invalid".to_owned()));
+    let cursor = page["next_cursor"].as_str().expect("there is more");
+    assert_eq!(ids(&unindexed.get(&format!("{search}&cursor={cursor}")).await.ok()), ["e5", "e6", "e7"]);
+
+    let refused = unindexed.get(&format!("{EVENTS}/export?q=order")).await;
+    assert_eq!(refused.problem(), (422, "invalid".to_owned()));
+    let export = unindexed.get(&format!("{EVENTS}/export?q=order&{since}")).await;
+    assert_eq!((export.header("x-text-index"), export.text().lines().count()), ("none", 8));
+    assert_eq!(unindexed.get(&format!("{EVENTS}/export")).await.header("x-text-index"), "");
+
+    let indexed = with_events(1).await;
+    assert_eq!(indexed.get(&format!("{SEARCH}?q=order")).await.ok().get("text_index"), None);
+    assert_eq!(indexed.get(&format!("{EVENTS}/export?q=order")).await.header("x-text-index"), "");
 }
 
 #[actix_web::test]

@@ -4,7 +4,7 @@ use super::{
     MAX_PAYLOAD_BYTES, Severity,
     json::{self, Finding},
     reader::{Known, NAMES, Reader, find},
-    terms::{MAX_INDEXED_BYTES, WordSink},
+    terms::{MAX_INDEXED_PAYLOAD_BYTES, WordSink},
 };
 use crate::Timestamp;
 
@@ -17,12 +17,20 @@ impl Reader {
         at: Option<Timestamp>,
     ) -> ([u8; 16], WordSink) {
         let mut canonical = Vec::with_capacity(512);
-        let mut words = WordSink::new(MAX_INDEXED_BYTES);
+        let mut words = WordSink::new();
+        let error_message = known.get("error_details").and_then(json::members);
+        if let Some(Ok(text)) = error_message.and_then(|m| find(&m, "error_message").and_then(json::text)) {
+            words.add(&text);
+        }
         for (name, raw) in NAMES.iter().zip(known.0) {
             let Some(raw) = raw else { continue };
             if *name == "payload" && raw.len() > MAX_PAYLOAD_BYTES {
                 // Refused already: nothing is gained by looking into it.
                 continue;
+            }
+            if *name == "payload" {
+                // The last of those that are indexed.
+                words.limit_to(MAX_INDEXED_PAYLOAD_BYTES);
             }
             let before = canonical.len();
             canonical.extend_from_slice(name.as_bytes());
@@ -38,10 +46,6 @@ impl Reader {
         }
         canonical.extend_from_slice(severity.as_str().as_bytes());
         canonical.extend_from_slice(&at.map_or(-1, Timestamp::as_micros).to_le_bytes());
-        let error_message = known.get("error_details").and_then(json::members);
-        if let Some(Ok(text)) = error_message.and_then(|m| find(&m, "error_message").and_then(json::text)) {
-            words.add(&text);
-        }
         let mut hash = [0; 16];
         hash.copy_from_slice(&blake3::hash(&canonical).as_bytes()[..16]);
         (hash, words)

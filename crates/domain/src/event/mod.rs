@@ -26,7 +26,7 @@ pub(crate) use names::names;
 pub use names::{EventType, ParseNameError, ProcessingStatus, Severity};
 pub use parse::{Defaults, MAX_PAYLOAD_BYTES, Refused, parse};
 pub use problem::{FieldError, Reason};
-pub use terms::{MAX_INDEXED_BYTES, Terms, words};
+pub use terms::{MAX_INDEXED_PAYLOAD_BYTES, Terms, words};
 
 use crate::{Timestamp, tenant::TenantId};
 

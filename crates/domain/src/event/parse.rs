@@ -116,6 +116,7 @@ fn document(known: &Known<'_>) -> Document {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::MAX_INDEXED_PAYLOAD_BYTES;
     use serde_json::json;
 
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -301,5 +302,21 @@ mod tests {
         }
         assert!(!terms.iter().any(|term| term == Terms::word(TENANT, "zeta")));
         assert!(terms.iter().any(|term| term == Terms::tag(TENANT, "k:v")));
+    }
+
+    #[test]
+    fn of_a_long_payload_the_beginning_is_found_and_of_all_else_everything() {
+        let payload = "x".repeat(MAX_INDEXED_PAYLOAD_BYTES - 10);
+        let text = with(json!({
+            "title": "Alpha", "message": format!("{}beta", "m ".repeat(900)),
+            "error_details": {"error_message": "Gamma"},
+            "payload": {"texts": ["first", payload, "12345", "past it"]},
+        }));
+        let terms = parse_text(&text).expect("valid").terms;
+        let is_found = |word| terms.iter().any(|term| term == Terms::word(TENANT, word));
+        for word in ["alpha", "beta", "gamma", "first", "12345"] {
+            assert!(is_found(word), "{word}");
+        }
+        assert!(!is_found("past") && !is_found("it"));
     }
 }

@@ -11,8 +11,9 @@ use std::collections::BTreeSet;
 
 use crate::tenant::TenantId;
 
-/// How much text of one event is indexed, in bytes; words beyond it are stored but not found by `q`.
-pub const MAX_INDEXED_BYTES: usize = 64 * 1024;
+/// How much text of a payload is indexed, in bytes; words beyond it are stored but not found by `q`. Title, message and
+/// error message are short, and indexed as a whole.
+pub const MAX_INDEXED_PAYLOAD_BYTES: usize = 64 * 1024;
 
 /// Words are cut to this many characters, in the index and in a search alike.
 const MAX_WORD_CHARS: usize = 64;
@@ -81,7 +82,7 @@ fn tag_term(prefix: &str, pair: &str) -> String {
     format!("{prefix}t{}", &blake3::hash(pair.as_bytes()).to_hex()[..24])
 }
 
-/// Collects the words of texts until their bytes are used up.
+/// Collects the words of texts.
 ///
 /// All words stand in one text, so that one more costs no allocation.
 #[derive(Debug)]
@@ -92,8 +93,13 @@ pub(crate) struct WordSink {
 }
 
 impl WordSink {
-    pub(crate) fn new(bytes: usize) -> Self {
-        Self { text: String::new(), words: Vec::new(), bytes_left: bytes }
+    pub(crate) fn new() -> Self {
+        Self { text: String::new(), words: Vec::new(), bytes_left: usize::MAX }
+    }
+
+    /// Of the texts from here on, takes only so many bytes.
+    pub(crate) fn limit_to(&mut self, bytes: usize) {
+        self.bytes_left = bytes;
     }
 
     /// Adds the words of a text: runs of letters and digits of any script, in lower case.
@@ -120,7 +126,7 @@ impl WordSink {
 
 /// The words of a text, as they are indexed and searched.
 pub fn words(text: &str) -> BTreeSet<String> {
-    let mut sink = WordSink::new(usize::MAX);
+    let mut sink = WordSink::new();
     sink.add(text);
     sink.words().map(str::to_owned).collect()
 }

@@ -7,10 +7,12 @@ mod cursor;
 mod matches;
 mod parse;
 mod pattern;
+mod text_index;
 
 pub use cursor::{CursorKey, Position};
 pub use parse::{Parameters, parse, parse_filter};
 pub use pattern::Pattern;
+pub use text_index::TextIndex;
 
 use std::ops::RangeInclusive;
 

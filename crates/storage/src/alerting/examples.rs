@@ -29,13 +29,13 @@ impl Store {
         let mut find = Entity::find()
             .select_only()
             .columns([Column::Id, Column::ExternalId, Column::EventType, Column::Service, Column::OccurredAt])
-            .filter(search::condition(self.database(), tenant_id, &query.filter))
+            .filter(search::condition(self, tenant_id, &query.filter))
             .filter(Column::OccurredAt.gte(query.window.from.as_micros()))
             .filter(Column::OccurredAt.lt(query.window.to.as_micros()))
             .order_by_desc(Column::OccurredAt)
             .order_by_desc(Column::Id)
             .limit(u64::from(query.limit));
-        for (name, value) in Groups::new(self.database(), &query.group_by).values() {
+        for (name, value) in Groups::new(self, &query.group_by).values() {
             find = find.filter(value.eq(query.labels.0.get(name).map_or("", String::as_str)));
         }
         let rows = self.query(find.into_tuple::<Row>().all(&self.connections.queries)).await?;

@@ -15,30 +15,30 @@ use sea_orm::{
     },
 };
 
-use crate::{Database, entity::events::Entity, search};
+use crate::{Database, Store, entity::events::Entity, search};
 
 /// The fields of a rule in the order of their names, which is that of labels.
-pub(super) struct Groups {
-    database: Database,
+pub(super) struct Groups<'a> {
+    store: &'a Store,
     fields: Vec<(String, GroupField)>,
 }
 
-impl Groups {
-    pub(super) fn new(database: Database, group_by: &[GroupField]) -> Self {
+impl<'a> Groups<'a> {
+    pub(super) fn new(store: &'a Store, group_by: &[GroupField]) -> Self {
         let mut fields: Vec<_> = group_by.iter().map(|field| (field.name(), field.clone())).collect();
         fields.sort_by(|(one, _), (other, _)| one.cmp(other));
-        Self { database, fields }
+        Self { store, fields }
     }
 
     /// What makes the group of an event, field by field; the empty text where the event has none.
     pub(super) fn values(&self) -> impl Iterator<Item = (&str, SimpleExpr)> {
-        self.fields.iter().map(|(name, field)| (name.as_str(), value(self.database, field)))
+        self.fields.iter().map(|(name, field)| (name.as_str(), value(self.store.database(), field)))
     }
 
     /// Whether the database has percentiles: PostgreSQL's `percentile_disc` is the nearest rank, and costs about half of
     /// ranking every event.
     pub(super) fn has_percentiles(&self) -> bool {
-        self.database == Database::Postgres
+        self.store.database() == Database::Postgres
     }
 
     /// The names of the columns.
@@ -48,7 +48,7 @@ impl Groups {
 
     /// The columns as they are sorted: by their bytes.
     pub(super) fn order(&self) -> impl Iterator<Item = String> {
-        self.columns().map(|column| match self.database {
+        self.columns().map(|column| match self.store.database() {
             Database::Postgres => format!("{column} COLLATE \"C\""),
             Database::Sqlite => column,
         })
@@ -63,10 +63,8 @@ impl Groups {
 
     /// The events that a filter finds, each with its group.
     pub(super) fn events(&self, tenant_id: TenantId, filter: &Filter) -> SelectStatement {
-        let mut events = Query::select()
-            .from(Entity)
-            .cond_where(search::condition(self.database, tenant_id, filter))
-            .take();
+        let mut events =
+            Query::select().from(Entity).cond_where(search::condition(self.store, tenant_id, filter)).take();
         for ((_, value), column) in self.values().zip(self.columns()) {
             events.expr_as(value, Alias::new(column));
         }
@@ -79,7 +77,7 @@ impl Groups {
             None => Expr::cust("CAST(NULL AS double precision)"),
             Some(Measure::Errors) => Expr::cust("CASE WHEN status_code >= 400 THEN 1 END"),
             Some(Measure::Matching(filter)) => {
-                Expr::case(search::condition(self.database, tenant_id, filter), Expr::cust("1")).into()
+                Expr::case(search::condition(self.store, tenant_id, filter), Expr::cust("1")).into()
             }
             Some(Measure::Aggregate { field: NumberField::StatusCode, .. }) => {
                 Expr::cust("CAST(status_code AS double precision)")

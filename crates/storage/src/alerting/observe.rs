@@ -21,7 +21,7 @@ impl Store {
         tenant_id: TenantId,
         query: &ObservationQuery,
     ) -> Result<Observed, StoreError> {
-        let groups = Groups::new(self.database(), &query.group_by);
+        let groups = Groups::new(self, &query.group_by);
         let select = figures(ranked(events(&groups, tenant_id, query), &groups, query), &groups, query);
         let mut found = self
             .query(async {

@@ -21,7 +21,7 @@ impl Store {
         tenant_id: TenantId,
         query: &SeriesQuery,
     ) -> Result<Vec<Portion>, StoreError> {
-        let groups = Groups::new(self.database(), &query.group_by);
+        let groups = Groups::new(self, &query.group_by);
         let portions = portions(events(&groups, tenant_id, query), &groups, query);
         let select = of_largest(portions, &groups, query);
         self.query(async {

@@ -77,7 +77,7 @@ fn select(store: &Store, tenant_id: TenantId, span: Span, fields: &Fields) -> Se
     Query::select()
         .columns(fields.columns())
         .from(Entity)
-        .cond_where(search::condition(store.database(), tenant_id, &Filter::default()))
+        .cond_where(search::condition(store, tenant_id, &Filter::default()))
         .and_where(Column::OccurredAt.gte(span.from.as_micros()))
         .and_where(Column::OccurredAt.lt(span.to.as_micros()))
         .order_by(Column::OccurredAt, Order::Desc)

@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use pulsestream_domain::{
     event::NewEvent,
     ports::{Appended, StoreError},
+    search::TextIndex,
 };
 use sea_orm::sqlx::{
     self, AssertSqlSafe, Row as _, Sqlite as SqliteDatabase, SqliteConnection, SqlitePool, Transaction,
@@ -46,10 +47,14 @@ struct Statements {
 }
 
 impl Statements {
-    fn of(rows: usize) -> Self {
+    fn of(rows: usize, text_index: TextIndex) -> Self {
         let values = |columns: usize| {
             let row = format!("({})", vec!["?"; columns].join(", "));
             vec![row; rows].join(", ")
+        };
+        let terms = match text_index {
+            TextIndex::Words => "event_terms",
+            TextIndex::None => "unindexed_terms",
         };
         Self {
             rows,
@@ -60,7 +65,7 @@ impl Statements {
                  DO NOTHING RETURNING id, row_number",
                 values(COLUMN_COUNT)
             ),
-            insert_terms: format!("INSERT INTO event_terms (rowid, terms) VALUES {}", values(2)),
+            insert_terms: format!("INSERT INTO {terms} (rowid, terms) VALUES {}", values(2)),
             select_winners: format!(
                 "WITH wanted (place, tenant_id, external_id) AS (VALUES {})
                  SELECT wanted.place, winner.id, winner.content_hash, winner.received_at
@@ -74,8 +79,14 @@ impl Statements {
 }
 
 impl Sqlite {
-    pub(crate) fn new(writer: SqlitePool, readers: SqlitePool, deadline: Duration) -> Self {
-        Self { writer, readers, deadline, statements: Arc::new(CHUNKS.map(Statements::of)) }
+    pub(crate) fn new(
+        writer: SqlitePool,
+        readers: SqlitePool,
+        deadline: Duration,
+        text_index: TextIndex,
+    ) -> Self {
+        let statements = CHUNKS.map(|rows| Statements::of(rows, text_index));
+        Self { writer, readers, deadline, statements: Arc::new(statements) }
     }
 
     /// See [`EventStore::append`](pulsestream_domain::ports::EventStore::append).
@@ -238,6 +249,6 @@ mod tests {
         assert_eq!(COLUMNS.split(',').count(), COLUMN_COUNT);
         assert!(CHUNKS.is_sorted_by(|a, b| a > b) && CHUNKS.ends_with(&[1]));
         assert!(CHUNKS[0] * COLUMN_COUNT <= 32_766);
-        assert_eq!(Statements::of(8).insert.matches('?').count(), 8 * COLUMN_COUNT);
+        assert_eq!(Statements::of(8, TextIndex::Words).insert.matches('?').count(), 8 * COLUMN_COUNT);
     }
 }

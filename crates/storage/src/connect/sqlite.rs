@@ -52,7 +52,7 @@ pub(crate) async fn open(settings: &Settings) -> Result<(Connections, Sqlite), O
     let changes = SqlxSqliteConnector::from_sqlx_sqlite_pool(writer.clone());
     let deadline = settings.query_timeout + Duration::from_secs(1);
     let connections = Connections::new(queries.clone(), queries, changes, deadline);
-    Ok((connections, Sqlite::new(writer, readers, settings.ingest_timeout)))
+    Ok((connections, Sqlite::new(writer, readers, settings.ingest_timeout, settings.text_index)))
 }
 
 /// Connections stay open: making one costs more than keeping it, and each has its statements prepared.

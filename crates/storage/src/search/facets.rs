@@ -36,7 +36,7 @@ impl Store {
             .expr_as(Expr::col(column), "value")
             .expr_as(Expr::cust("count(*)"), "events")
             .from(Entity)
-            .cond_where(condition(self.database(), tenant_id, filter).add(column.is_not_null()))
+            .cond_where(condition(self, tenant_id, filter).add(column.is_not_null()))
             .group_by_col(column)
             .order_by("events", Order::Desc)
             .order_by("value", Order::Asc)

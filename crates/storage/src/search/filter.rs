@@ -3,7 +3,7 @@
 use pulsestream_domain::{
     Timestamp,
     event::{EventType, Severity},
-    search::Filter,
+    search::{Filter, TextIndex},
     tenant::TenantId,
 };
 use sea_orm::{
@@ -12,7 +12,7 @@ use sea_orm::{
 };
 
 use super::{patterns, terms};
-use crate::{Database, entity::events::Column};
+use crate::{Database, Store, entity::events::Column};
 
 /// Which index a search for words or tags begins with. The events that are found are the same.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,18 +26,18 @@ pub(super) enum Way {
 /// What holds of every event that the filter finds for the tenant.
 ///
 /// `NOT is_deleted` stands as it does in the indexes, or they would not be used.
-pub(crate) fn condition(database: Database, tenant_id: TenantId, filter: &Filter) -> Condition {
-    condition_on(Way::Any, database, tenant_id, filter)
+pub(crate) fn condition(store: &Store, tenant_id: TenantId, filter: &Filter) -> Condition {
+    condition_on(Way::Any, store, tenant_id, filter)
 }
 
 /// As [`condition`], on a way of the caller's choice.
-pub(super) fn condition_on(way: Way, database: Database, tenant_id: TenantId, filter: &Filter) -> Condition {
+pub(super) fn condition_on(way: Way, store: &Store, tenant_id: TenantId, filter: &Filter) -> Condition {
     let equal = |column: Column, wanted: &Option<String>| wanted.as_deref().map(|text| column.eq(text));
-    let alike = |column, pattern| patterns::is_like(database, column, pattern);
+    let alike = |column, pattern| patterns::is_like(store.database(), column, pattern);
     let codes =
         filter.status_code.as_ref().map(|range| (range.start().cast_signed(), range.end().cast_signed()));
     Condition::all()
-        .add(owned_by(way, database, tenant_id, filter))
+        .add(owned_by(way, store, tenant_id, filter))
         .add(Expr::cust("NOT is_deleted"))
         .add_option(filter.event_type.map(|wanted: EventType| Column::EventType.eq(wanted.as_str())))
         .add_option(filter.severity.map(|wanted: Severity| Column::Severity.eq(wanted.as_str())))
@@ -50,24 +50,27 @@ pub(super) fn condition_on(way: Way, database: Database, tenant_id: TenantId, fi
         .add_option(equal(Column::CorrelationId, &filter.correlation_id))
         .add_option(filter.start_time.map(|start: Timestamp| Column::OccurredAt.gte(start.as_micros())))
         .add_option(filter.end_time.map(|end: Timestamp| Column::OccurredAt.lte(end.as_micros())))
-        .add_option(words_and_tags(database, tenant_id, filter))
+        .add_option(words_and_tags(store, tenant_id, filter))
 }
 
 /// Whose the events are.
 ///
 /// SQLite would walk through all of a tenant's events in their order, to look for each in the list that the
-/// text index gave. The plus keeps it from the index that offers the order, so that it starts with the list.
+/// text index gave. The plus keeps it from the index that offers the order, so that it starts with the list. Where
+/// there is no list, that walk is the search.
 ///
 /// PostgreSQL does not know that a term belongs to one tenant. It would look up all of the tenant's events, to
 /// intersect them with those that have the term, in the hope of few being left; `IS NOT DISTINCT FROM` is
 /// equality that no index answers.
-fn owned_by(way: Way, database: Database, tenant_id: TenantId, filter: &Filter) -> SimpleExpr {
+fn owned_by(way: Way, store: &Store, tenant_id: TenantId, filter: &Filter) -> SimpleExpr {
     #[cfg(feature = "sabotage")]
     if pulsestream_sabotage::is_broken("tenant_forgotten") {
         return Expr::cust("1 = 1");
     }
-    match database {
-        Database::Sqlite if filter.has_terms() => Expr::cust_with_values("+tenant_id = ?", [tenant_id.0]),
+    match store.database() {
+        Database::Sqlite if filter.has_terms() && store.text_index() == TextIndex::Words => {
+            Expr::cust_with_values("+tenant_id = ?", [tenant_id.0])
+        }
         Database::Postgres if way == Way::ByTerms && filter.start_time.is_none() => {
             Expr::cust_with_values("tenant_id IS NOT DISTINCT FROM $1", [tenant_id.0])
         }
@@ -75,10 +78,53 @@ fn owned_by(way: Way, database: Database, tenant_id: TenantId, filter: &Filter) 
     }
 }
 
-fn words_and_tags(database: Database, tenant_id: TenantId, filter: &Filter) -> Option<SimpleExpr> {
+fn words_and_tags(store: &Store, tenant_id: TenantId, filter: &Filter) -> Option<SimpleExpr> {
     match &filter.words {
         // A text without a word was searched for: there is no event that has none of its words.
         Some(words) if words.is_empty() => Some(Expr::cust("1 = 0")),
-        words => terms::have_all(database, tenant_id, words.as_deref().unwrap_or_default(), &filter.tags),
+        words => terms::have_all(store, tenant_id, words.as_deref().unwrap_or_default(), &filter.tags),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pulsestream_domain::Timestamp;
+    use sea_orm::{ConnectionTrait as _, Order, Statement, sea_query::Query};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{Settings, entity::events::Entity};
+
+    /// How SQLite goes about the search for a page of events with a tag.
+    async fn plan(text_index: TextIndex) -> Vec<String> {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("store.db").display());
+        let store = Store::connect(&Settings { text_index, ..Settings::new(url) }).await.unwrap();
+        store.migrate().await.unwrap();
+        let filter =
+            Filter { tags: vec!["a:b".to_owned()], start_time: Some(Timestamp::EPOCH), ..Filter::default() };
+        let select = Query::select()
+            .column(Column::Id)
+            .from(Entity)
+            .cond_where(condition(&store, TenantId(Uuid::nil()), &filter))
+            .order_by(Column::OccurredAt, Order::Desc)
+            .order_by(Column::Id, Order::Desc)
+            .limit(10)
+            .take();
+        let Statement { sql, values, db_backend } = store.backend().build(&select);
+        let explain = Statement { sql: format!("EXPLAIN QUERY PLAN {sql}"), values, db_backend };
+        let rows = store.connections.queries.query_all_raw(explain).await.unwrap();
+        rows.iter().map(|row| row.try_get("", "detail").unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn sqlite_begins_with_the_list_where_there_is_one_and_walks_through_time_where_there_is_none() {
+        let listed = plan(TextIndex::Words).await;
+        assert!(listed[0].starts_with("SEARCH events USING INTEGER PRIMARY KEY"), "{listed:#?}");
+
+        let scanned = plan(TextIndex::None).await;
+        let walk = "SEARCH events USING INDEX events_occurred_at (tenant_id=? AND occurred_at>?)";
+        assert_eq!(scanned[0], walk, "{scanned:#?}");
+        assert!(!scanned.iter().any(|step| step.contains("TEMP B-TREE FOR ORDER BY")), "{scanned:#?}");
     }
 }

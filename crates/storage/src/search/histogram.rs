@@ -27,8 +27,7 @@ impl Store {
         filter: &Filter,
         interval: Interval,
     ) -> Result<Vec<Bucket>, StoreError> {
-        let database = self.database();
-        let select = buckets(database, found(database, tenant_id, filter, interval));
+        let select = buckets(self.database(), found(self, tenant_id, filter, interval));
         self.query(async {
             let rows = self.connections.queries.query_all(&select).await?;
             rows.iter().rev().map(bucket).collect()
@@ -41,7 +40,7 @@ impl Store {
 ///
 /// SQLite has no percentiles: there each event has also its rank by duration within the interval, and how many durations there
 /// are. Events without a duration come last, so that ranks count only those with one.
-fn found(database: Database, tenant_id: TenantId, filter: &Filter, interval: Interval) -> SelectStatement {
+fn found(store: &Store, tenant_id: TenantId, filter: &Filter, interval: Interval) -> SelectStatement {
     let width = interval.micros();
     // The remainder is made positive for instants before 1970.
     let start = format!("(occurred_at - ((occurred_at % {width}) + {width}) % {width})");
@@ -50,9 +49,9 @@ fn found(database: Database, tenant_id: TenantId, filter: &Filter, interval: Int
         .expr_as(Expr::cust("CASE WHEN status_code >= 500 THEN 1 END"), "error")
         .expr_as(Expr::cust("duration_ms"), "duration")
         .from(events::Entity)
-        .cond_where(condition(database, tenant_id, filter))
+        .cond_where(condition(store, tenant_id, filter))
         .take();
-    if database == Database::Sqlite {
+    if store.database() == Database::Sqlite {
         let rank =
             format!("row_number() OVER (PARTITION BY {start} ORDER BY duration_ms IS NULL, duration_ms)");
         select

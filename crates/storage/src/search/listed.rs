@@ -1,4 +1,4 @@
-//! Searches for words and tags on PostgreSQL.
+//! Searches for words and tags on PostgreSQL, where they are indexed.
 //!
 //! How rare a term is decides which index to begin with, and PostgreSQL knows that of the most frequent terms
 //! only. So the index of terms is asked first, for as many events as a total counts. If those are all, the page
@@ -49,7 +49,7 @@ impl Store {
         };
         let (events, next) = match ids {
             Some(ids) => self.page_of(tenant_id, ids, query).await?,
-            None => self.matching_of(condition(self.database(), tenant_id, &query.filter), query).await?,
+            None => self.matching_of(condition(self, tenant_id, &query.filter), query).await?,
         };
         Ok(Page {
             total_count: Ord::min(counted, EXACT_TOTAL),
@@ -61,7 +61,7 @@ impl Store {
 
     async fn list_terms(&self, tenant_id: TenantId, query: &Query) -> Result<List, DbErr> {
         use events::Column;
-        let found = condition_on(Way::ByTerms, self.database(), tenant_id, &query.filter);
+        let found = condition_on(Way::ByTerms, self, tenant_id, &query.filter);
         let all = sea_query::Query::select()
             .columns([Column::Id, Column::OccurredAt])
             .from(events::Entity)
@@ -105,13 +105,13 @@ impl Store {
             .columns([Column::Id, Column::OccurredAt])
             .column(Alias::new("terms"))
             .from(events::Entity)
-            .cond_where(condition(self.database(), tenant_id, &any))
+            .cond_where(condition(self, tenant_id, &any))
             .cond_where(Condition::all().add_option(query.after.map(|after| is_behind(after, query.order))))
             .order_by(Column::OccurredAt, order.clone())
             .order_by(Column::Id, order.clone())
             .limit(WALK)
             .take();
-        let wanted = terms::have_all(self.database(), tenant_id, words.as_deref().unwrap_or_default(), tags);
+        let wanted = terms::have_all(self, tenant_id, words.as_deref().unwrap_or_default(), tags);
         let page = sea_query::Query::select()
             .column(Column::Id)
             .from_subquery(met, Alias::new("met"))

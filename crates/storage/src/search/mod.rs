@@ -11,7 +11,7 @@ use futures_util::TryStreamExt as _;
 use pulsestream_domain::{
     event::StoredEvent,
     ports::StoreError,
-    search::{EXACT_TOTAL, Filter, Order, Page, Position, Query},
+    search::{EXACT_TOTAL, Filter, Order, Page, Position, Query, TextIndex},
     tenant::TenantId,
 };
 use sea_orm::{
@@ -38,7 +38,8 @@ impl Store {
     /// # Errors
     /// When the store does not answer, or a row can't be read.
     pub async fn search(&self, tenant_id: TenantId, query: &Query) -> Result<Page, StoreError> {
-        if self.database() == Database::Postgres && query.filter.has_terms() {
+        let is_listed = self.text_index() == TextIndex::Words && query.filter.has_terms();
+        if self.database() == Database::Postgres && is_listed {
             return self.search_terms(tenant_id, query).await;
         }
         let (events, next) = self.matching(tenant_id, query).await?;
@@ -46,7 +47,7 @@ impl Store {
         let counted = if is_everything {
             events.len() as u64
         } else {
-            self.query(self.count_up_to(condition(self.database(), tenant_id, &query.filter))).await?
+            self.query(self.count_up_to(condition(self, tenant_id, &query.filter))).await?
         };
         Ok(Page {
             total_count: Ord::min(counted, EXACT_TOTAL),
@@ -68,7 +69,7 @@ impl Store {
         tenant_id: TenantId,
         query: &Query,
     ) -> Result<(Vec<StoredEvent>, Option<Position>), StoreError> {
-        let found = condition(self.database(), tenant_id, &query.filter);
+        let found = condition(self, tenant_id, &query.filter);
         if self.database() == Database::Postgres && is_in_index(&query.filter) {
             let places = sea_query::Query::select()
                 .column(events::Column::Id)

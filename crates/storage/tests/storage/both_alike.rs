@@ -1,4 +1,5 @@
-//! Both databases answer like a list in memory that is filtered and sorted.
+//! Both databases answer like a list in memory that is filtered and sorted, also where some instances index words and
+//! others do not.
 
 use std::cell::Cell;
 
@@ -13,7 +14,7 @@ use pulsestream_domain::{
     Timestamp,
     event::{EventType, NewEvent, Severity},
     ports::EventStore as _,
-    search::{FacetField, Filter, Interval, Order, Page, Pattern, Position, Query, Word},
+    search::{FacetField, Filter, Interval, Order, Page, Pattern, Position, Query, TextIndex, Word},
     tenant::TenantId,
 };
 use pulsestream_storage::Store;
@@ -157,34 +158,50 @@ fn prefix(tenant_id: TenantId) -> u32 {
 }
 
 /// Answers how many pages had events.
-async fn compare(stores: &[Store; 2], tenant_id: TenantId, events: &[NewEvent], queries: &[Query]) -> usize {
+async fn compare(
+    databases: &[[Store; 2]; 2],
+    tenant_id: TenantId,
+    events: &[NewEvent],
+    queries: &[Query],
+) -> usize {
     let mut pages = 0;
-    for store in stores {
-        store.append(events).await.unwrap();
+    for [one, other] in databases {
+        let (some, rest) = events.split_at(events.len() / 2);
+        one.append(some).await.unwrap();
+        other.append(rest).await.unwrap();
     }
+    let stores = databases.as_flattened();
     for query in queries {
         let mut query = query.clone();
         loop {
             let expected = page_of(events, &query);
             for store in stores {
                 let page = store.search(tenant_id, &query).await.unwrap();
-                assert_eq!(shown(&page), expected, "{:?} {query:?}", store.database());
+                assert_eq!(
+                    shown(&page),
+                    expected,
+                    "{:?} {:?} {query:?}",
+                    store.database(),
+                    store.text_index()
+                );
             }
             pages += usize::from(!expected.0.is_empty());
             let Some(next) = expected.2 else { break };
             query = Query { after: Some(next), offset: 0, ..query };
         }
-        let [sqlite, postgres] = stores;
-        for (_, field) in FacetField::ALL {
+        for others in stores.windows(2) {
+            let [one, other] = others else { continue };
+            for (_, field) in FacetField::ALL {
+                assert_eq!(
+                    one.facets(tenant_id, &query.filter, field, 3).await.unwrap(),
+                    other.facets(tenant_id, &query.filter, field, 3).await.unwrap(),
+                );
+            }
             assert_eq!(
-                sqlite.facets(tenant_id, &query.filter, field, 3).await.unwrap(),
-                postgres.facets(tenant_id, &query.filter, field, 3).await.unwrap(),
+                one.histogram(tenant_id, &query.filter, Interval::Minute).await.unwrap(),
+                other.histogram(tenant_id, &query.filter, Interval::Minute).await.unwrap(),
             );
         }
-        assert_eq!(
-            sqlite.histogram(tenant_id, &query.filter, Interval::Minute).await.unwrap(),
-            postgres.histogram(tenant_id, &query.filter, Interval::Minute).await.unwrap(),
-        );
     }
     pages
 }
@@ -193,7 +210,12 @@ async fn compare(stores: &[Store; 2], tenant_id: TenantId, events: &[NewEvent], 
 fn both_databases_answer_like_a_list_in_memory() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let (sqlite, postgres) = runtime.block_on(async { (Fresh::sqlite().await, Fresh::postgres().await) });
-    let stores = [sqlite.store.clone(), postgres.store.clone()];
+    let databases = runtime.block_on(async {
+        [
+            [sqlite.store.clone(), sqlite.another(TextIndex::None).await],
+            [postgres.store.clone(), postgres.another(TextIndex::None).await],
+        ]
+    });
     let (case, pages) = (Cell::new(0_u128), Cell::new(0));
 
     TestRunner::new(Config { cases: 48, ..Config::default() })
@@ -201,7 +223,7 @@ fn both_databases_answer_like_a_list_in_memory() {
             case.set(case.get() + 1);
             let tenant_id = TenantId(Uuid::from_u128(TENANT.0.as_u128() ^ (case.get() << 64)));
             let events = owned_by(tenant_id, events);
-            pages.set(pages.get() + runtime.block_on(compare(&stores, tenant_id, &events, &queries)));
+            pages.set(pages.get() + runtime.block_on(compare(&databases, tenant_id, &events, &queries)));
             Ok(())
         })
         .unwrap();

@@ -5,14 +5,14 @@ use pulsestream_domain::{
     event::{Document, NewEvent, ProcessingStatus},
 };
 
-use crate::support::{Fresh, NOW, OTHER, TENANT, event, id, on_both, with_text};
+use crate::support::{Fresh, NOW, OTHER, TENANT, event, id, on_both, with_and_without_index, with_text};
 
 on_both!(
     an_event_of_another_tenant_is_not_there,
-    a_deleted_event_is_gone_from_every_read,
     a_retried_event_waits_until_it_is_processed,
     a_document_that_is_none_does_not_hold_up_the_others,
 );
+with_and_without_index!(a_deleted_event_is_gone_from_every_read);
 
 async fn an_event_of_another_tenant_is_not_there(fresh: &Fresh) {
     fresh.put(&[event(TENANT, "a")]).await;

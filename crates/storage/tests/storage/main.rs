@@ -19,4 +19,5 @@ mod retention;
 mod schema;
 mod searching;
 mod tenants;
+mod text_index;
 mod wall;

@@ -4,15 +4,15 @@ use pulsestream_domain::{identity::TenantProfile, tenant::TenantId};
 use pulsestream_storage::TenantChange;
 
 use crate::{
-    support::{Fresh, NOW, OTHER, TENANT, at, event, id, on_both, origin, with_text},
+    support::{Fresh, NOW, OTHER, TENANT, at, event, id, on_both, origin, with_and_without_index, with_text},
     tenants::tenant,
 };
 
 on_both!(
     events_are_removed_oldest_first_in_batches_and_no_others,
-    what_is_removed_is_found_no_more_and_its_id_is_free,
     tenants_that_keep_events_for_a_time_are_known,
 );
+with_and_without_index!(what_is_removed_is_found_no_more_and_its_id_is_free);
 
 async fn events_are_removed_oldest_first_in_batches_and_no_others(fresh: &Fresh) {
     let old = |number: i64, tenant_id| {

@@ -10,9 +10,11 @@ use pulsestream_domain::{
 
 use pulsestream_storage::MAX_PAGE_BYTES;
 
-use crate::support::{Fresh, NOW, OTHER, TENANT, at, event, event_ids, on_both, query, with_text};
+use crate::support::{
+    Fresh, NOW, OTHER, TENANT, at, event, event_ids, query, with_and_without_index, with_text,
+};
 
-on_both!(
+with_and_without_index!(
     every_filter_finds_its_event_and_no_other,
     words_prefixes_and_tags_are_found,
     a_term_never_finds_another_tenants_event,

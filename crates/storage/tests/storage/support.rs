@@ -7,7 +7,7 @@ use pulsestream_domain::{
     event::{Document, Enrichment, EventId, EventType, NewEvent, Severity, Terms, words},
     identity::Origin,
     ports::{Appended, EventStore as _, IdSource as _},
-    search::{CursorKey, Page, Parameters, Query, parse},
+    search::{CursorKey, Page, Parameters, Query, TextIndex, parse},
     tenant::TenantId,
 };
 use pulsestream_storage::{Settings, Store};
@@ -37,41 +37,86 @@ enum Place {
 
 impl Fresh {
     pub(crate) async fn sqlite() -> Self {
+        Self::sqlite_with(TextIndex::Words).await
+    }
+
+    pub(crate) async fn sqlite_with(text_index: TextIndex) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", directory.path().join("store.db").display());
-        Self::open(Settings::new(url), Place::Directory { _held: directory }).await
+        Self::open(Settings { text_index, ..Settings::new(url) }, Place::Directory { _held: directory }).await
     }
 
     pub(crate) async fn postgres() -> Self {
+        Self::postgres_with(TextIndex::Words).await
+    }
+
+    pub(crate) async fn postgres_with(text_index: TextIndex) -> Self {
         let database = shared::databases().unwrap().fresh_with_owner().unwrap();
-        Self::open(Settings::new(database.url()), Place::Database { _held: database }).await
+        let settings = Settings { text_index, ..Settings::new(database.url()) };
+        Self::open(settings, Place::Database { _held: database }).await
     }
 
     async fn open(settings: Settings, place: Place) -> Self {
-        let store = Store::connect(&settings).await.unwrap();
-        store.migrate().await.unwrap();
+        let store = started(&settings).await;
         Self { store, settings, _place: place }
+    }
+
+    /// Another instance on the same database, with this setting; the index is left as it is.
+    pub(crate) async fn another(&self, text_index: TextIndex) -> Store {
+        Store::connect(&Settings { text_index, ..self.settings.clone() }).await.unwrap()
+    }
+
+    /// The store after a restart with this setting.
+    pub(crate) async fn restarted(self, text_index: TextIndex) -> Self {
+        let Self { store, settings, _place } = self;
+        store.close().await;
+        let settings = Settings { text_index, ..settings };
+        Self { store: started(&settings).await, settings, _place }
     }
 }
 
-/// Makes each function a test on either database.
-macro_rules! on_both {
-    ($($name:ident),* $(,)?) => {
-        mod on_sqlite {
+/// As a server starts.
+async fn started(settings: &Settings) -> Store {
+    let store = Store::connect(settings).await.unwrap();
+    store.migrate().await.unwrap();
+    store.arrange_text_index().await.unwrap();
+    store
+}
+
+/// Makes each function a test on a fresh store.
+macro_rules! on {
+    ($module:ident, $fresh:expr; $($name:ident),*) => {
+        mod $module {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                super::$name(&$crate::support::Fresh::sqlite().await).await;
-            })*
-        }
-        mod on_postgres {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name(&$crate::support::Fresh::postgres().await).await;
+                super::$name(&$fresh.await).await;
             })*
         }
     };
 }
+pub(crate) use on;
+
+/// Makes each function a test on either database.
+macro_rules! on_both {
+    ($($name:ident),* $(,)?) => {
+        $crate::support::on!(on_sqlite, $crate::support::Fresh::sqlite(); $($name),*);
+        $crate::support::on!(on_postgres, $crate::support::Fresh::postgres(); $($name),*);
+    };
+}
 pub(crate) use on_both;
+
+/// Makes each function a test on either database, with an index of words and without.
+macro_rules! with_and_without_index {
+    ($($name:ident),* $(,)?) => {
+        $crate::support::on!(on_sqlite_with_index, $crate::support::Fresh::sqlite(); $($name),*);
+        $crate::support::on!(on_postgres_with_index, $crate::support::Fresh::postgres(); $($name),*);
+        $crate::support::on!(on_sqlite_without_index, $crate::support::Fresh::sqlite_with(
+            ::pulsestream_domain::search::TextIndex::None); $($name),*);
+        $crate::support::on!(on_postgres_without_index, $crate::support::Fresh::postgres_with(
+            ::pulsestream_domain::search::TextIndex::None); $($name),*);
+    };
+}
+pub(crate) use with_and_without_index;
 
 /// An event with an id of the client's and everything else alike.
 pub(crate) fn event(tenant_id: TenantId, event_id: &str) -> NewEvent {

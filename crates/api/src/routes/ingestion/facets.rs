@@ -20,6 +20,10 @@ pub(crate) struct Facets {
     #[schema(example = "service")]
     field: &'static str,
     values: Vec<FacetValue>,
+    /// Present, and `none`, when words or tags were looked for without an index of them: in every event of the time.
+    #[schema(value_type = String, required = false, pattern = "^none$")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text_index: Option<&'static str>,
 }
 
 /// One value and how many events have it.
@@ -52,7 +56,8 @@ pub(crate) async fn facets(
     let (name, field) = field.ok_or_else(|| FieldError::new("/field", Reason::Required))?;
     let limit = query::take_number(&mut parameters, "limit", 1, MAX_LIMIT)?.unwrap_or(DEFAULT_LIMIT);
     let query = query::only_filter(parameters, caller.tenant_id(), &state.cursors)?;
+    let text_index = query::text_index(&state.store, &query.filter)?;
     let found = state.store.facets(caller.tenant_id(), &query.filter, field, limit as u32).await?;
     let values = found.into_iter().map(|facet| FacetValue { value: facet.value, count: facet.count });
-    answer::json(&Facets { field: name, values: values.collect() })
+    answer::json(&Facets { field: name, values: values.collect(), text_index })
 }

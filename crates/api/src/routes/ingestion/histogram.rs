@@ -17,6 +17,10 @@ pub(crate) struct Histogram {
     #[schema(example = "1h")]
     interval: &'static str,
     buckets: Vec<HistogramBucket>,
+    /// Present, and `none`, when words or tags were looked for without an index of them: in every event of the time.
+    #[schema(value_type = String, required = false, pattern = "^none$")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text_index: Option<&'static str>,
 }
 
 /// The events of one interval.
@@ -55,8 +59,10 @@ pub(crate) async fn histogram(
     let interval = query::take_choice(&mut parameters, "interval", &Interval::ALL)?;
     let (name, interval) = interval.unwrap_or(("1h", Interval::Hour));
     let query = query::only_filter(parameters, caller.tenant_id(), &state.cursors)?;
+    let text_index = query::text_index(&state.store, &query.filter)?;
     let buckets = state.store.histogram(caller.tenant_id(), &query.filter, interval).await?;
-    answer::json(&Histogram { interval: name, buckets: buckets.into_iter().map(bucket).collect() })
+    let buckets = buckets.into_iter().map(bucket).collect();
+    answer::json(&Histogram { interval: name, buckets, text_index })
 }
 
 fn bucket(bucket: Bucket) -> HistogramBucket {

@@ -43,6 +43,10 @@ pub(crate) struct SearchAnswer<'a> {
     #[schema(value_type = String, format = Uuid)]
     search_id: Uuid,
     execution_time_ms: f64,
+    /// Present, and `none`, when words or tags were looked for without an index of them: in every event of the time.
+    #[schema(value_type = String, required = false, pattern = "^none$")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text_index: Option<&'static str>,
 }
 
 /// Searches events.
@@ -97,6 +101,7 @@ pub(crate) async fn search_by_body(
 async fn page(state: &State, caller: &Caller, parameters: Parameters) -> Result<HttpResponse, ApiError> {
     let started = Instant::now();
     let query = parse(parameters, caller.tenant_id(), &state.cursors)?;
+    let text_index = query::text_index(&state.store, &query.filter)?;
     let page = state.store.search(caller.tenant_id(), &query).await?;
     answer::json(&SearchAnswer {
         events: page.events.iter().map(EventJson::of).collect::<Result<_, _>>().map_err(answer::damaged)?,
@@ -107,6 +112,7 @@ async fn page(state: &State, caller: &Caller, parameters: Parameters) -> Result<
         next_cursor: next_cursor(state, caller, &query, &page),
         search_id: state.ids.uuid_v7(state.clock.now()),
         execution_time_ms: started.elapsed().as_micros() as f64 / 1_000.0,
+        text_index,
     })
 }
 

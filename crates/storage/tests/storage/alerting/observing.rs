@@ -7,9 +7,10 @@ use pulsestream_domain::{
     search::{Filter, Parameters, parse_filter},
 };
 
-use crate::support::{Fresh, NOW, OTHER, TENANT, at, event, on_both, with_text};
+use crate::support::{Fresh, NOW, OTHER, TENANT, at, event, on_both, with_and_without_index, with_text};
 
-on_both!(odd_keys_and_words_are_counted_as_the_domain_counts_them, equal_sizes_are_told_apart_by_labels);
+on_both!(equal_sizes_are_told_apart_by_labels);
+with_and_without_index!(odd_keys_and_words_are_counted_as_the_domain_counts_them);
 
 fn events() -> Vec<NewEvent> {
     let tags = r#"{"title":"t","context":{"tags":{"1":"one","[0]":"zero","a.b":"Ünï"}}}"#;

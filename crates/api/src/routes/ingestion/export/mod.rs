@@ -8,7 +8,7 @@ mod csv;
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::{self, HeaderValue},
+    http::header::{self, HeaderName, HeaderValue},
     web::Bytes,
 };
 use futures_util::{Stream, stream};
@@ -39,6 +39,9 @@ const MAX_EVENTS: u64 = i64::MAX as u64;
 /// How many bytes are handed over at a time. What is handed over is sent, whatever becomes of the credential.
 const PART_BYTES: usize = 64 * 1024;
 
+/// How words were looked for, which the body of an export has no place for.
+const X_TEXT_INDEX: HeaderName = HeaderName::from_static("x-text-index");
+
 /// How the events are written.
 #[derive(Clone, Copy)]
 enum Format {
@@ -58,6 +61,9 @@ const FORMATS: [(&str, Format); 2] = [("ndjson", Format::Ndjson), ("csv", Format
         (status = 200, description = "the events; broken off when they can't all be read", content(
             (String = "application/x-ndjson"),
             (String = "text/csv"),
+        ), headers(
+            ("X-Text-Index" = String, description = "Present, and `none`, when words or tags were looked for without an index of \
+             them: in every event of the time."),
         )),
         openapi::responses::ReadProblems,
     ),
@@ -74,6 +80,7 @@ pub(crate) async fn export(
     let (name, format) = format.unwrap_or(FORMATS[0]);
     let limit = query::take_number(&mut parameters, "limit", 1, MAX_EVENTS)?;
     let query = parse(parameters, caller.tenant_id(), &state.cursors)?;
+    let text_index = query::text_index(&state.store, &query.filter)?;
     let running = state.exports.enter().ok_or(ApiError::Overloaded)?;
 
     let mut export = Export {
@@ -95,10 +102,13 @@ pub(crate) async fn export(
     };
     let disposition = format!("attachment; filename=\"events.{name}\"");
     let disposition = HeaderValue::from_str(&disposition).map_err(|_| ApiError::Internal)?;
-    Ok(HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, media_type))
-        .insert_header((header::CONTENT_DISPOSITION, disposition))
-        .streaming(export.pages(first)))
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header((header::CONTENT_TYPE, media_type));
+    answer.insert_header((header::CONTENT_DISPOSITION, disposition));
+    if let Some(text_index) = text_index {
+        answer.insert_header((X_TEXT_INDEX, text_index));
+    }
+    Ok(answer.streaming(export.pages(first)))
 }
 
 /// An export that is under way.
