@@ -116,6 +116,7 @@ impl AppState {
                 max_bytes: settings.max_body_bytes,
                 timeout: settings.body_timeout,
                 budget: BodyBudget::new(settings.max_body_bytes_in_flight),
+                large_bodies: ingestion.large_bodies(),
             },
             connections: Connections::new(
                 settings.max_connections_per_address,

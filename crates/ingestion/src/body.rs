@@ -1,7 +1,12 @@
 //! Splitting a body into events, without looking into them: one that is broken must not touch the others.
 
+use std::fmt;
+
 use pulsestream_domain::event::{EventId, FieldError, Reason, Refused};
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer as _,
+    de::{IgnoredAny, SeqAccess, Visitor},
+};
 use serde_json::value::RawValue;
 
 /// How the events stand in a body.
@@ -126,11 +131,36 @@ fn text_member(name: &str, raw: Option<&RawValue>) -> Result<Option<String>, Unr
 }
 
 fn array(events: &RawValue, max: usize) -> Result<Vec<Result<&RawValue, Refused>>, Unreadable> {
-    let events: Vec<&RawValue> = serde_json::from_str(events.get()).map_err(|error| bad_json(&error))?;
-    match events.len() {
-        0 => Err(Unreadable::EmptyBatch),
-        count if count > max => Err(Unreadable::TooManyEvents { max }),
-        _ => Ok(events.into_iter().map(Ok).collect()),
+    let mut reader = serde_json::Deserializer::from_str(events.get());
+    match reader.deserialize_seq(UpTo(max)).map_err(|error| bad_json(&error))? {
+        None => Err(Unreadable::TooManyEvents { max }),
+        Some(events) if events.is_empty() => Err(Unreadable::EmptyBatch),
+        Some(events) => Ok(events),
+    }
+}
+
+/// Reads an array of at most so many events; `None` if there are more. A body of megabytes may have millions of
+/// them, and a list of those takes more memory than the body.
+struct UpTo(usize);
+
+impl<'de> Visitor<'de> for UpTo {
+    type Value = Option<Vec<Result<&'de RawValue, Refused>>>;
+
+    fn expecting(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
+        text.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
+        let mut events = Vec::new();
+        while let Some(event) = array.next_element()? {
+            if events.len() == self.0 {
+                // It is known to be JSON; what follows does not matter.
+                while array.next_element::<IgnoredAny>()?.is_some() {}
+                return Ok(None);
+            }
+            events.push(Ok(event));
+        }
+        Ok(Some(events))
     }
 }
 

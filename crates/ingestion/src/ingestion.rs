@@ -1,8 +1,13 @@
 //! The service itself.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use pulsestream_domain::{
@@ -25,12 +30,12 @@ use crate::{
     body::{self, Format, Offered},
     committer::{Committer, Settled, Submission, judge},
     lanes::{self, Claim, GroupSize, Queue, Waiting},
+    large_bodies::LargeBodies,
     rate::Rate,
 };
 
-/// Bodies from this size on are parsed on a thread of their own: parsing ten megabytes takes tens of
-/// milliseconds, in which the thread could answer hundreds of other requests.
-const LARGE_BODY_BYTES: usize = 256 * 1024;
+/// Bodies from this size on are for [`LargeBodies`], in bytes after decompression.
+pub const LARGE_BODY_BYTES: usize = 256 * 1024;
 
 /// How the service is sized. The defaults suit two cores and more.
 #[derive(Clone, Debug)]
@@ -53,6 +58,9 @@ pub struct Settings {
     pub direct_requests: usize,
     /// How many events a batch may have.
     pub max_batch_events: usize,
+    /// How many bodies of 256 KiB and more may be parsed at the same time; at least 1. The others wait. Half of the
+    /// cores by default: the other half is for whoever sends less.
+    pub large_bodies: usize,
 }
 
 impl Default for Settings {
@@ -66,6 +74,7 @@ impl Default for Settings {
             direct_events: 50,
             direct_requests: 256,
             max_batch_events: 1_000,
+            large_bodies: thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
         }
     }
 }
@@ -112,6 +121,7 @@ struct Shared {
     /// Gone once the service drains.
     queue: RwLock<Option<Queue>>,
     direct: AtomicUsize,
+    large_bodies: Arc<LargeBodies>,
     lanes_alive: Arc<AtomicUsize>,
     tasks: TaskTracker,
     stored: Rate,
@@ -121,7 +131,7 @@ impl Ingestion {
     /// Starts the service on the current tokio runtime.
     ///
     /// # Panics
-    /// Outside of a tokio runtime, or when its timer is not enabled.
+    /// Outside of a tokio runtime, when its timer is not enabled, or when there can be no more threads.
     pub fn new(
         store: Arc<dyn EventStore>,
         limiter: Arc<dyn Limiter>,
@@ -134,10 +144,13 @@ impl Ingestion {
         let size = GroupSize { events: settings.group_events, bytes: settings.group_bytes };
         let requests = settings.queue_requests.max(1);
         let (queue, lanes_alive) = lanes::start(settings.lanes.max(1), size, requests, &committer, &tasks);
+        let large_bodies =
+            LargeBodies::start(settings.large_bodies.max(1)).expect("a process that begins can have threads");
         let shared = Shared {
             committer,
             clock,
             ids,
+            large_bodies: Arc::new(large_bodies),
             settings,
             queue: RwLock::new(Some(queue)),
             direct: AtomicUsize::new(0),
@@ -166,11 +179,8 @@ impl Ingestion {
             self.parse(&tenant, &body, &options, now)?
         } else {
             let (service, tenant, options) = (self.clone(), Arc::clone(&tenant), options.clone());
-            let parsing = tokio::task::spawn_blocking(move || service.parse(&tenant, &body, &options, now));
-            match parsing.await {
-                Ok(parsed) => parsed?,
-                Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-            }
+            let parse = move || service.parse(&tenant, &body, &options, now);
+            self.shared.large_bodies.run(parse).await?
         };
         Ok(self.receipt(tenant, parsed, options.dry_run, now).await)
     }
@@ -189,6 +199,11 @@ impl Ingestion {
         let offered = Offered { batch_id: None, events: raw.iter().map(|event| Ok(&**event)).collect() };
         let parsed = self.validate(tenant, offered, &Options::default(), now);
         Ok(self.receipt(Arc::clone(tenant), parsed, false, now).await)
+    }
+
+    /// Where large bodies are parsed, for what has to be done to them before.
+    pub fn large_bodies(&self) -> Arc<LargeBodies> {
+        Arc::clone(&self.shared.large_bodies)
     }
 
     /// Where a tenant stands with its limit.

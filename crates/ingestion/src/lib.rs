@@ -60,6 +60,7 @@
 //! | `ingestion` | the service: offers each event to the rules, the rest to the committer |
 //! | `committer` | admits, stores and judges one group of events |
 //! | `lanes` | collects what waits into groups |
+//! | `large_bodies` | parses bodies of megabytes beside everything else |
 //! | `outcome` | what each event is answered |
 
 mod body;
@@ -67,12 +68,14 @@ mod committer;
 mod idempotency_key;
 mod ingestion;
 mod lanes;
+mod large_bodies;
 mod outcome;
 mod rate;
 mod system;
 
 pub use body::{Format, Unreadable};
 pub use idempotency_key::{IdempotencyKey, ParseIdempotencyKeyError};
-pub use ingestion::{Ingestion, Options, Settings, Vitals};
+pub use ingestion::{Ingestion, LARGE_BODY_BYTES, Options, Settings, Vitals};
+pub use large_bodies::LargeBodies;
 pub use outcome::{Counts, EventOutcome, Failure, Outcome, Receipt};
 pub use system::{SystemClock, SystemIds};

@@ -102,6 +102,7 @@ impl Ingestion {
             direct_events: self.direct_events,
             direct_requests: self.direct_requests,
             max_batch_events: self.max_batch_events,
+            ..pulsestream_ingestion::Settings::default()
         }
     }
 }

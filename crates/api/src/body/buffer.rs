@@ -27,9 +27,19 @@ impl Buffer {
         if length > self.max {
             return Err(self.too_large);
         }
-        self.held.cover(length + self.overhead).map_err(|_| BodyError::Overloaded)?;
+        // Twice as much each time, as vectors do, but never more than there may be.
+        let capacity = match self.bytes.capacity() {
+            enough if enough >= length => enough,
+            small => length.max(2 * small).min(self.max),
+        };
+        self.held.cover(capacity + self.overhead).map_err(|_| BodyError::Overloaded)?;
+        self.bytes.reserve_exact(capacity - self.bytes.len());
         self.bytes.extend_from_slice(more);
         Ok(())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
     }
 
     /// Tells what the decoder in front needs for itself: a window of megabytes, if the frame asks for one.

@@ -57,13 +57,35 @@ impl Decoder {
         }
     }
 
-    pub(super) fn feed(&mut self, encoded: &[u8]) -> Result<(), BodyError> {
+    /// Takes some of it, and answers whether there is more to do. One step makes few bytes, however many all of it
+    /// stands for: a kilobyte can stand for a megabyte.
+    pub(super) fn step(&mut self, encoded: &mut &[u8]) -> Result<bool, BodyError> {
         match self {
             Self::Gzip(decoder) => {
-                let written = decoder.write_all(encoded);
-                written.map_err(|_| decoder.get_ref().refused().unwrap_or(BodyError::BadEncoding))
+                let taken = decoder.write(encoded);
+                let taken =
+                    taken.map_err(|_| decoder.get_ref().refused().unwrap_or(BodyError::BadEncoding))?;
+                if taken == 0 && !encoded.is_empty() {
+                    return Err(BodyError::BadEncoding);
+                }
+                *encoded = &encoded[taken..];
+                Ok(!encoded.is_empty())
             }
-            Self::Zstd(decoder) => decoder.feed(encoded),
+            Self::Zstd(decoder) => decoder.step(encoded),
+        }
+    }
+
+    /// Takes all of it.
+    pub(super) fn take_in(&mut self, mut encoded: &[u8]) -> Result<(), BodyError> {
+        while self.step(&mut encoded)? {}
+        Ok(())
+    }
+
+    /// How many bytes there are of the body so far.
+    pub(super) fn produced(&self) -> usize {
+        match self {
+            Self::Gzip(decoder) => decoder.get_ref().len(),
+            Self::Zstd(decoder) => decoder.into.len(),
         }
     }
 
@@ -98,22 +120,19 @@ impl Zstd {
         Ok(Self { context, scratch, into, is_between_frames: true })
     }
 
-    fn feed(&mut self, encoded: &[u8]) -> Result<(), BodyError> {
+    fn step(&mut self, encoded: &mut &[u8]) -> Result<bool, BodyError> {
         let mut input = InBuffer::around(encoded);
-        loop {
-            let mut output = OutBuffer::around(&mut self.scratch[..]);
-            let hint = self.context.decompress_stream(&mut output, &mut input);
-            self.is_between_frames = hint.map_err(|_| BodyError::BadEncoding)? == 0;
-            let is_used_up = input.pos() == encoded.len();
-            let produced = output.pos();
-            self.into.set_overhead(self.context.sizeof() + self.scratch.len());
-            self.into.append(&self.scratch[..produced])?;
-            // A full scratch may mean that more is waiting inside, but not behind the end of a frame: asking
-            // there would begin another one.
-            if is_used_up && (self.is_between_frames || produced < self.scratch.len()) {
-                return Ok(());
-            }
-        }
+        let mut output = OutBuffer::around(&mut self.scratch[..]);
+        let hint = self.context.decompress_stream(&mut output, &mut input);
+        self.is_between_frames = hint.map_err(|_| BodyError::BadEncoding)? == 0;
+        let (taken, produced) = (input.pos(), output.pos());
+        self.into.set_overhead(self.context.sizeof() + self.scratch.len());
+        self.into.append(&self.scratch[..produced])?;
+        *encoded = &encoded[taken..];
+        // A full scratch may mean that more is waiting inside, but not behind the end of a frame: asking
+        // there would begin another one.
+        let is_done = encoded.is_empty() && (self.is_between_frames || produced < self.scratch.len());
+        Ok(!is_done)
     }
 
     fn finish(self) -> Result<Buffer, BodyError> {

@@ -17,6 +17,7 @@ use actix_web::{
     web::Bytes,
 };
 use futures_util::{Stream, StreamExt};
+use pulsestream_ingestion::{LARGE_BODY_BYTES, LargeBodies};
 
 pub(crate) use budget::{BodyBudget, Reservation};
 pub(crate) use encoding::ACCEPT_ENCODING;
@@ -62,6 +63,7 @@ pub(crate) struct BodyLimits {
     /// From the first byte asked for to the last.
     pub(crate) timeout: Duration,
     pub(crate) budget: Arc<BodyBudget>,
+    pub(crate) large_bodies: Arc<LargeBodies>,
 }
 
 impl BodyLimits {
@@ -140,7 +142,20 @@ impl BodyLimits {
             if encoded_bytes > self.max_bytes {
                 return Err(BodyError::TooLarge { max: self.max_bytes });
             }
-            decoder.feed(&piece)?;
+            let mut rest = &piece[..];
+            while decoder.step(&mut rest)? {
+                if decoder.produced() >= LARGE_BODY_BYTES {
+                    let rest = piece.slice_ref(rest);
+                    let finish = move || {
+                        let taken = decoder.take_in(&rest);
+                        (decoder, taken)
+                    };
+                    let taken;
+                    (decoder, taken) = self.large_bodies.run(finish).await;
+                    taken?;
+                    break;
+                }
+            }
         }
         if encoded_bytes == 0 {
             // Nothing at all is an empty body, not a broken one.
@@ -153,7 +168,7 @@ impl BodyLimits {
 fn whole(buffer: Buffer) -> Body {
     let (bytes, mut held) = buffer.into_parts();
     // The decoder is gone, with its window.
-    held.shrink_to(bytes.len());
+    held.shrink_to(bytes.capacity());
     Body { bytes: bytes.into(), held }
 }
 

@@ -9,7 +9,12 @@ use super::*;
 const MAX: usize = 1_000;
 
 fn limits() -> BodyLimits {
-    BodyLimits { max_bytes: MAX, timeout: Duration::from_secs(15), budget: BodyBudget::new(8 * 1024 * 1024) }
+    BodyLimits {
+        max_bytes: MAX,
+        timeout: Duration::from_secs(15),
+        budget: BodyBudget::new(8 * 1024 * 1024),
+        large_bodies: Arc::new(LargeBodies::start(1).expect("there is room for a thread")),
+    }
 }
 
 fn headers(pairs: &[(HeaderName, &str)]) -> HeaderMap {
@@ -69,6 +74,29 @@ async fn a_zstd_frame_may_end_where_a_piece_of_its_reader_ends() {
         let pieces = stream::iter([Ok(Bytes::from(zstd(&text)))]);
         let read = limits.read(&headers(&[(CONTENT_ENCODING, "zstd")]), pieces).await;
         assert_eq!(read.map(|body| body.bytes.len()), Ok(bytes));
+    }
+}
+
+#[tokio::test]
+async fn large_bodies_arrive_whole_and_are_refused_beyond_the_cap_like_others() {
+    let text: Vec<u8> = (0..3 * LARGE_BODY_BYTES).map(|i| (i / 1000) as u8).collect();
+    for (encoding, body) in [("gzip", gzip(&text)), ("zstd", zstd(&text))] {
+        for piece_bytes in [100, 1 << 20] {
+            for (max_bytes, is_whole) in [(text.len(), true), (text.len() - 1, false)] {
+                let limits = limits().with_max_bytes(max_bytes);
+                let pieces = body.chunks(piece_bytes).map(|piece| Ok(Bytes::copy_from_slice(piece)));
+                let pieces = stream::iter(pieces.collect::<Vec<_>>());
+                let read = limits.read(&headers(&[(CONTENT_ENCODING, encoding)]), pieces).await;
+                match read {
+                    Ok(read) => assert!(is_whole && read.bytes == text, "{encoding} in {piece_bytes}"),
+                    Err(error) => {
+                        assert!(!is_whole, "{encoding} in {piece_bytes}: {error}");
+                        assert_eq!(error, BodyError::DecompressedTooLarge { max: max_bytes });
+                    }
+                }
+                assert_eq!(limits.budget.in_use(), 0);
+            }
+        }
     }
 }
 
