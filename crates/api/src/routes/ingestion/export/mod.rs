@@ -29,10 +29,11 @@ use crate::{
 };
 
 /// How many events the first page has. Each may have ten megabytes.
-const FIRST_PAGE_EVENTS: u32 = 50;
+const FIRST_PAGE_EVENTS: u32 = 10;
 
-/// How many bytes a page should have. The next one is as long as the last one suggests.
-const PAGE_BYTES: usize = 2 * 1024 * 1024;
+/// How many bytes a page should have. The next one is as long as the last one suggests. Each reader has one in memory,
+/// and the thread that writes it as text answers nobody else meanwhile.
+const PAGE_BYTES: usize = 256 * 1024;
 /// The largest number that the format `int64` of OpenAPI has: more events than that there are not.
 const MAX_EVENTS: u64 = i64::MAX as u64;
 
@@ -205,8 +206,8 @@ mod tests {
 
     #[test]
     fn pages_have_about_the_same_bytes_whatever_the_events() {
-        assert_eq!(next_page_events(50, 50 * 600), MAX_LIMIT);
-        assert_eq!(next_page_events(50, 50 * 20_000), 104);
+        assert_eq!(next_page_events(50, 50 * 200), MAX_LIMIT);
+        assert_eq!(next_page_events(50, 50 * 2_000), 131);
         assert_eq!(next_page_events(50, 50 * 10 * 1024 * 1024), 1);
         assert_eq!(next_page_events(0, 0), MAX_LIMIT);
     }
