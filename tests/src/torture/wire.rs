@@ -33,13 +33,27 @@ impl Wire {
     /// # Errors
     /// When there is none, or not the whole of one.
     pub async fn post(&self, body: &str) -> io::Result<(u16, String)> {
+        self.post_encoded(body.as_bytes(), None).await
+    }
+
+    /// The same with a body that is encoded.
+    ///
+    /// # Errors
+    /// As [`post`](Self::post).
+    pub async fn post_encoded(&self, body: &[u8], encoding: Option<&str>) -> io::Result<(u16, String)> {
         let idle = self.idle.lock().expect("no holder panics").pop();
         let mut connection = match idle {
             Some(connection) => connection,
             None => TcpStream::connect(self.address).await?,
         };
-        let request = format!("{}Content-Length: {}\r\n\r\n{body}", self.head, body.len());
-        connection.write_all(request.as_bytes()).await?;
+        let encoding = encoding.map(|name| format!("Content-Encoding: {name}\r\n")).unwrap_or_default();
+        let mut request =
+            format!("{}{encoding}Content-Length: {}\r\n\r\n", self.head, body.len()).into_bytes();
+        // One packet for what is small; what is large is not copied.
+        let (together, rest) = body.split_at(body.len().min(16 * 1024));
+        request.extend_from_slice(together);
+        connection.write_all(&request).await?;
+        connection.write_all(rest).await?;
         let mut bytes = Vec::with_capacity(4096);
         loop {
             if let Some(answer) = whole(&bytes)? {

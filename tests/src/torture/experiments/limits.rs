@@ -12,7 +12,7 @@ use crate::{
         cluster::{Cluster, Plan},
         report::Report,
         rng::Rng,
-        timing::{Timing, seconds},
+        timing::{Timing, bearable, seconds},
     },
     unique,
 };
@@ -117,6 +117,8 @@ pub(super) async fn noisy_neighbour(wish: Wish) -> Report {
         ),
     );
     report.figure("refused of the other", format!("{refused} of {}", beside.len() + refused));
+    let (p99, bearable) = (beside.quantile(0.99), bearable(alone.quantile(0.99)));
+    report.expect(p99 <= bearable, || format!("the other waited {p99:?} of {bearable:?}"));
     report.expect(throttled > 0, || "nothing was throttled: this proves nothing".to_owned());
     report.expect(refused == 0, || format!("{refused} of the other were refused"));
     report

@@ -20,7 +20,7 @@ use crate::{
         Wish,
         report::Report,
         resources::{SPARE_SOCKETS, settled_sockets, sockets},
-        timing::{Timing, seconds},
+        timing::{Timing, bearable, seconds},
     },
     unique,
 };
@@ -34,8 +34,8 @@ const EVENTS: usize = 600;
 const EVENT_BYTES: usize = 10_000;
 /// How long a reader may stand still: 20 s, and what the kernel and a busy machine add.
 const CLOSED: Duration = Duration::from_secs(30);
-/// A page of an export, as it was stored and as it is sent, for each reader; about 8 MiB were seen.
-const MEMORY_PER_READER: u64 = 12 * 1024 * 1024;
+/// A page of an export, as it was stored and as it is sent, for each reader.
+const MEMORY_PER_READER: u64 = 4 * 1024 * 1024;
 
 pub(super) async fn run(wish: Wish) -> Report {
     let mut report = Report::default();
@@ -93,9 +93,8 @@ pub(super) async fn run(wish: Wish) -> Report {
     report.expect(peak <= memory + u64::from(crowd) * MEMORY_PER_READER, || {
         format!("memory grew from {memory} to {peak} bytes")
     });
-    report.expect(beside.timing.quantile(0.99) < Duration::from_secs(1), || {
-        format!("others waited {:?}", beside.timing.quantile(0.99))
-    });
+    let (p99, bearable) = (beside.timing.quantile(0.99), bearable(alone.timing.quantile(0.99)));
+    report.expect(p99 <= bearable, || format!("others waited {p99:?} of {bearable:?}"));
     report
 }
 
