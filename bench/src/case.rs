@@ -65,7 +65,7 @@ impl Yardstick {
 }
 
 /// All cases, in the order they take turns.
-pub(crate) const CASES: [Case; 20] = [
+pub(crate) const CASES: [Case; 22] = [
     Case {
         name: "singles-1",
         title: "single events, one at a time",
@@ -193,6 +193,22 @@ pub(crate) const CASES: [Case; 20] = [
         load: Load::new(4, 1_000),
         yardstick: Yardstick::Copy,
         gates: &[Gate::Rate(0.55)],
+    },
+    Case {
+        name: "singles-64-no-text-index",
+        title: "single events, 64 connections, no index of words",
+        setup: Setup::NoTextIndex,
+        load: Load::new(64, 1),
+        yardstick: Yardstick::Product(Setup::Postgres, "with the index"),
+        gates: &[],
+    },
+    Case {
+        name: "batches-500-no-text-index",
+        title: "batches of 500, 8 connections, no index of words",
+        setup: Setup::NoTextIndex,
+        load: Load::new(8, 500),
+        yardstick: Yardstick::Product(Setup::Postgres, "with the index"),
+        gates: &[],
     },
     Case {
         name: "sqlite-singles-1",

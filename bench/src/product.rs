@@ -75,6 +75,17 @@ impl Product {
         serde_json::from_slice(&output.stdout).context("reading what came of the events")
     }
 
+    /// Brings the schema to what the settings want.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub(crate) fn migrate(&self) -> Result<()> {
+        let output = self.command().arg("migrate").output().context("starting the product")?;
+        let problems = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "migrating ended with {}:\n{problems}", output.status);
+        Ok(())
+    }
+
     fn add_tenant(&self, slug: &str, key: &ApiKey, limit: &str) -> Result<()> {
         let mut command = self.command();
         command.args(["tenant", "create", slug, "--rate-limit-per-minute", limit]);

@@ -11,6 +11,8 @@ pub(crate) enum Setup {
     TwoServers,
     /// As [`Postgres`](Self::Postgres), committing every request by itself, up to 32 at a time.
     OneByOne,
+    /// As [`Postgres`](Self::Postgres), without the index of words.
+    NoTextIndex,
     /// One server on an SQLite file, with limits in the process.
     Sqlite,
 }
@@ -20,7 +22,7 @@ impl Setup {
     pub(crate) const fn servers(self) -> u64 {
         match self {
             Self::TwoServers => 2,
-            Self::Postgres | Self::Redis | Self::OneByOne | Self::Sqlite => 1,
+            Self::Postgres | Self::Redis | Self::OneByOne | Self::NoTextIndex | Self::Sqlite => 1,
         }
     }
 
@@ -37,6 +39,7 @@ impl Setup {
                 ("PULSESTREAM_INGESTION__DIRECT_REQUESTS", "1000"),
                 ("PULSESTREAM_DATABASE__INGEST_CONNECTIONS", "32"),
             ],
+            Self::NoTextIndex => &[("PULSESTREAM_SEARCH__TEXT_INDEX", "none")],
             Self::Postgres | Self::Redis | Self::TwoServers | Self::Sqlite => &[],
         }
     }

@@ -203,6 +203,11 @@ impl Stage {
             memory_at_peak: Some(memory_at_peak?),
             redis_calls: calls_after.zip(calls_before).map(|(after, before)| after - before),
         };
+        if setup == Setup::NoTextIndex {
+            // The others want it back.
+            self.postgres.reset()?;
+            self.on_postgres.migrate()?;
+        }
         Ok(measurement)
     }
 
