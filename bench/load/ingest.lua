@@ -66,7 +66,7 @@ local function event()
     local sample = samples[sent % #samples + 1]
     local text = table.concat({ sample[1], id, sample[2], math.random(10000, 99999), sample[3] })
     if share > 0 then
-        recent[sent % RECENT + 1] = text
+        recent[(sent - 1) % RECENT + 1] = text
     end
     return text
 end
