@@ -48,7 +48,7 @@ pub(super) async fn run(wish: Wish, combination: Combination) -> Report {
         let file = if combination.database == Database::Sqlite { "store.db" } else { "store.dump" };
         let file = directory.join(file);
         let Ok(whole) = fs::read(&file) else { continue };
-        for _ in 0..wish.pick(3, 10) {
+        for _ in 0..10 {
             let mut part = whole.clone();
             match rng.index(2) {
                 0 => part.truncate(rng.index(whole.len())),
