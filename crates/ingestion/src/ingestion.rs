@@ -58,7 +58,7 @@ pub struct Settings {
     pub direct_requests: usize,
     /// How many events a batch may have.
     pub max_batch_events: usize,
-    /// How many bodies of 256 KiB and more may be parsed at the same time; at least 1. The others wait. Half of the
+    /// How many bodies of 256 KiB and more may be decompressed or parsed at the same time; at least 1. The others wait. Half of the
     /// cores by default: the other half is for whoever sends less.
     pub large_bodies: usize,
 }
@@ -201,7 +201,7 @@ impl Ingestion {
         Ok(self.receipt(Arc::clone(tenant), parsed, false, now).await)
     }
 
-    /// Where large bodies are parsed, for what has to be done to them before.
+    /// Where large bodies are parsed, for those who have to decompress them before.
     pub fn large_bodies(&self) -> Arc<LargeBodies> {
         Arc::clone(&self.shared.large_bodies)
     }

@@ -11,7 +11,7 @@ use std::{
     thread,
 };
 
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 /// How far these threads stand back: one gets about a tenth of what it would get beside another that wants the same
 /// processor all the time (`sched(7)`).
@@ -24,6 +24,9 @@ type Job = Box<dyn FnOnce() + Send>;
 #[derive(Debug)]
 pub struct LargeBodies {
     jobs: mpsc::Sender<Job>,
+    /// One for each thread. A job is handed over when there is a place for it; until then it belongs to who waits for it,
+    /// and is gone with them: a body whose client has left is in no budget any more.
+    places: Arc<Semaphore>,
 }
 
 impl LargeBodies {
@@ -38,16 +41,21 @@ impl LargeBodies {
             let waiting = Arc::clone(&waiting);
             thread::Builder::new().name("large-bodies".to_owned()).spawn(move || work(&waiting))?;
         }
-        Ok(Self { jobs })
+        Ok(Self { jobs, places: Arc::new(Semaphore::new(threads)) })
     }
 
-    /// Does it as soon as a thread is free. How much may wait is bounded by whoever holds the bodies.
+    /// Does it as soon as a thread is free. What waits is dropped when this future is; what has begun is finished.
     ///
     /// # Panics
     /// When the work does.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        let place = Arc::clone(&self.places).acquire_owned().await.expect("nobody closes it");
         let (reply, done) = oneshot::channel();
-        let job = Box::new(move || drop(reply.send(panic::catch_unwind(AssertUnwindSafe(work)))));
+        let job = Box::new(move || {
+            let done = panic::catch_unwind(AssertUnwindSafe(work));
+            drop(place);
+            drop(reply.send(done));
+        });
         self.jobs.send(job).expect("the threads live as long as there is somebody to send to them");
         match done.await.expect("a job that is taken is finished") {
             Ok(done) => done,
@@ -96,6 +104,22 @@ mod tests {
         go_on.send(()).unwrap();
         assert!(first.await);
         assert_eq!(second.await, "second");
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_any_more_is_not_kept() {
+        let large_bodies = LargeBodies::start(1).unwrap();
+        let (go_on, wait) = mpsc::channel::<()>();
+        let mut first = std::pin::pin!(large_bodies.run(move || wait.recv().is_ok()));
+        assert!(futures_util::poll!(&mut first).is_pending());
+        let body = Arc::new(());
+        let kept = Arc::clone(&body);
+        let mut second = Box::pin(large_bodies.run(move || drop(kept)));
+        assert!(futures_util::poll!(&mut second).is_pending());
+        drop(second);
+        assert_eq!(Arc::strong_count(&body), 1);
+        go_on.send(()).unwrap();
+        assert!(first.await);
     }
 
     #[tokio::test]

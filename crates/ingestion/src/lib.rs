@@ -60,7 +60,7 @@
 //! | `ingestion` | the service: offers each event to the rules, the rest to the committer |
 //! | `committer` | admits, stores and judges one group of events |
 //! | `lanes` | collects what waits into groups |
-//! | `large_bodies` | parses bodies of megabytes beside everything else |
+//! | `large_bodies` | threads of low priority for bodies of 256 KiB and more |
 //! | `outcome` | what each event is answered |
 
 mod body;
