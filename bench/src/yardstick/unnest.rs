@@ -9,6 +9,7 @@ use pulsestream_domain::{
     ports::{Clock as _, IdSource as _},
 };
 use pulsestream_ingestion::{SystemClock, SystemIds};
+use pulsestream_storage::INSERT_ON_POSTGRES;
 use sea_orm::sqlx::{self, Connection as _, PgConnection};
 use uuid::Uuid;
 
@@ -22,27 +23,6 @@ use crate::{
 pub(crate) const ROWS: usize = 500;
 /// Connections that insert at the same time: as many as the product has lanes for groups.
 pub(crate) const CONNECTIONS: u64 = 2;
-
-const INSERT: &str = "
-WITH made AS (INSERT INTO events (
-    tenant_id, id, external_id, content_hash, event_type, severity, service, endpoint, method, environment,
-    status_code, duration_ms, user_id, correlation_id, occurred_at, received_at, device_type, performance,
-    document, terms, processing_status)
-SELECT
-    tenant_id, id, external_id, content_hash, event_type, severity, service, endpoint, method, environment,
-    status_code, duration_ms, user_id, correlation_id, occurred_at, received_at, device_type, performance,
-    document, array_to_tsvector(string_to_array(terms, ' ')), 'completed'
-FROM UNNEST(
-    $1::uuid[], $2::uuid[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::text[],
-    $9::text[], $10::text[], $11::smallint[], $12::double precision[], $13::text[], $14::text[],
-    $15::bigint[], $16::bigint[], $17::text[], $18::text[], $19::text[], $20::text[])
-AS new (
-    tenant_id, id, external_id, content_hash, event_type, severity, service, endpoint, method, environment,
-    status_code, duration_ms, user_id, correlation_id, occurred_at, received_at, device_type, performance,
-    document, terms)
-ON CONFLICT (tenant_id, external_id) WHERE external_id IS NOT NULL AND NOT is_deleted DO NOTHING
-RETURNING id)
-SELECT array_agg(id) FROM made";
 
 /// Runs it. `seed` tells its rows from those of other runs on the same table.
 ///
@@ -109,7 +89,7 @@ async fn insert_once(connection: &mut PgConnection, rows: &[Row<'_>]) -> Result<
             rows.iter().map(|$row| $value).collect::<Vec<_>>()
         };
     }
-    let made: Option<Vec<Uuid>> = sqlx::query_scalar(INSERT)
+    let made: Option<Vec<Uuid>> = sqlx::query_scalar(INSERT_ON_POSTGRES)
         .bind(column!(|row| row.event.tenant_id.0))
         .bind(column!(|row| row.id))
         .bind(column!(|row| row.event_id.as_str()))

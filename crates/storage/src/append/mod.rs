@@ -20,6 +20,7 @@ use pulsestream_domain::{
 use uuid::Uuid;
 
 pub(crate) use lanes::Lanes;
+pub use postgres::INSERT;
 pub(crate) use postgres::Postgres;
 pub(crate) use sqlite::Sqlite;
 
