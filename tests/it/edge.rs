@@ -117,21 +117,6 @@ fn is_whole(answer: &str) -> bool {
     body.len() >= length.parse().expect("a number")
 }
 
-/// Waits until so many lines of the log have this in their message.
-async fn logged(app: &App, text: &str, times: usize) -> Value {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let lines = app.log_lines();
-        let mut found =
-            lines.iter().filter(|line| line["message"].as_str().is_some_and(|m| m.contains(text)));
-        if let Some(line) = found.nth(times - 1) {
-            return line.clone();
-        }
-        assert!(Instant::now() < deadline, "{text} is not logged {times} times");
-        sleep(POLL).await;
-    }
-}
-
 async fn the_certificate_is_replaced_under_open_connections() {
     let (old, new) = (Issued::new(), Issued::new());
     let (app, directory) = tls_app(&old).await;
@@ -146,7 +131,7 @@ async fn the_certificate_is_replaced_under_open_connections() {
 
     new.write(&directory);
     app.process().signal(Signal::HUP);
-    logged(&app, "new connections get the certificate", 1).await;
+    app.logged("new connections get the certificate", 1).await;
     assert!(send(&mut open, "b").await.contains("accepted"), "the open connection goes on");
     assert!(old.connect(&app).await.is_err(), "the first certificate is still shown");
     let mut second = new.connect(&app).await.expect("the server shows the second certificate");
@@ -156,7 +141,7 @@ async fn the_certificate_is_replaced_under_open_connections() {
         fs::write(directory.join("cert.pem"), certificate).expect("the directory is ours");
         fs::write(directory.join("key.pem"), key).expect("the directory is ours");
         app.process().signal(Signal::HUP);
-        let line = logged(&app, "the old one stays", time).await;
+        let line = app.logged("the old one stays", time).await;
         assert!(line["error"].as_str().is_some_and(|error| error.contains("tls.")), "{line}");
         let mut third = new.connect(&app).await.expect("the server shows the second certificate");
         assert!(send(&mut third, "c").await.contains("duplicate"));
@@ -312,7 +297,7 @@ async fn the_client_is_whom_a_trusted_proxy_names_and_else_the_peer() {
 /// A server with an address for operations, and a client of it.
 async fn with_operations(settings: pulsestream_tests::AppBuilder) -> (App, Client) {
     let app = settings.set("server.operations_bind", "127.0.0.1:0").start().await;
-    let line = logged(&app, "operations on", 1).await;
+    let line = app.logged("operations on", 1).await;
     let url = line["server.operations_url"].as_str().expect("it is a text").to_owned();
     let client = app.anonymous().at(&url);
     (app, client)
@@ -340,7 +325,7 @@ async fn operations_can_be_asked_while_the_server_drains() {
     let settings = App::builder(Combination::SQLITE).set("server.drain_delay", "2s");
     let (app, operations) = with_operations(settings).await;
     app.process().signal(Signal::TERM);
-    logged(&app, "not ready from now on", 1).await;
+    app.logged("not ready from now on", 1).await;
 
     let answer = operations.get("/readyz").await.expect(503).json();
     assert_eq!(answer["reasons"], json!(["draining"]));
@@ -363,7 +348,7 @@ async fn an_address_has_only_so_many_connections() {
     assert!(refused.contains("retry-after: ") && refused.contains("connection: close"), "{refused}");
     assert_eq!(third.read(&mut [0; 1]).await.expect("it is closed in order"), 0);
     assert!(livez(&mut first).await.starts_with("HTTP/1.1 200 "), "those that were there are served");
-    let warned = logged(&app, "gets no more", 1).await;
+    let warned = app.logged("gets no more", 1).await;
     assert_eq!(warned["client.address"], "127.0.0.1");
 
     // Silent ones are held for a while, but only so many.

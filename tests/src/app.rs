@@ -1,12 +1,16 @@
 //! A server under test.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use crate::{
@@ -16,6 +20,8 @@ use crate::{
 
 /// Longer than any time limit of the server.
 const EXCHANGE_PATIENCE: Duration = Duration::from_secs(20);
+const LOG_PATIENCE: Duration = Duration::from_secs(10);
+const LOG_POLL: Duration = Duration::from_millis(10);
 
 /// A running server and what it stands on. Dropping it stops it and checks its log.
 pub struct App {
@@ -142,9 +148,27 @@ impl App {
         self.ground.rows(tenant).await
     }
 
-    /// What it has logged so far.
+    /// What it has logged so far. Its lines come a moment after what they tell of: see [`logged`](Self::logged).
     pub fn log_lines(&self) -> Vec<Value> {
         self.process.log_lines()
+    }
+
+    /// Waits until so many lines of the log have this in their message, and returns the last of them.
+    ///
+    /// # Panics
+    /// When it is not logged in time.
+    pub async fn logged(&self, text: &str, times: usize) -> Value {
+        let deadline = Instant::now() + LOG_PATIENCE;
+        loop {
+            let lines = self.log_lines();
+            let mut found =
+                lines.iter().filter(|line| line["message"].as_str().is_some_and(|m| m.contains(text)));
+            if let Some(line) = found.nth(times - 1) {
+                return line.clone();
+            }
+            assert!(Instant::now() < deadline, "{text} is not logged {times} times");
+            sleep(LOG_POLL).await;
+        }
     }
 
     /// The memory it has resident now, in bytes.

@@ -90,7 +90,7 @@ async fn without_a_mail_server_the_channel_and_its_deliveries_tell_that_it_is_di
     assert_eq!(told["attempts"][0]["error"], "no mail server is set up", "{told}");
     let shown = get(&tenant, &channel).await;
     assert_eq!(shown["channel"]["disabled_reason"], "its receiver says that it is gone", "{shown}");
-    assert!(app.log_lines().iter().any(|line| line["message"] == "a channel is disabled"));
+    app.logged("a channel is disabled", 1).await;
 }
 
 async fn letters_to_owners_count_for_the_daily_limit(combination: Combination) {

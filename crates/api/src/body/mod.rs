@@ -89,7 +89,8 @@ impl BodyLimits {
         let held = self.budget.open();
         let reading = async {
             match encoding {
-                Encoding::Identity => self.plain(pieces, held).await,
+                // No more than announced can arrive, so nothing is held beyond it.
+                Encoding::Identity => self.plain(announced.unwrap_or(self.max_bytes), pieces, held).await,
                 Encoding::Gzip | Encoding::Zstd => self.decoded(encoding, pieces, held).await,
             }
         };
@@ -101,13 +102,18 @@ impl BodyLimits {
         tokio::time::timeout(self.timeout, reading).await.unwrap_or(Err(BodyError::TimedOut))
     }
 
-    async fn plain<S>(&self, mut pieces: S, mut held: Reservation) -> Result<Body, BodyError>
+    async fn plain<S>(
+        &self,
+        max_bytes: usize,
+        mut pieces: S,
+        mut held: Reservation,
+    ) -> Result<Body, BodyError>
     where
         S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
     {
-        let too_large = BodyError::TooLarge { max: self.max_bytes };
+        let too_large = BodyError::TooLarge { max: max_bytes };
         let first = next(&mut pieces).await?.unwrap_or_default();
-        if first.len() > self.max_bytes {
+        if first.len() > max_bytes {
             return Err(too_large);
         }
         let Some(second) = next(&mut pieces).await? else {
@@ -115,7 +121,7 @@ impl BodyLimits {
             held.cover(first.len()).map_err(|_| BodyError::Overloaded)?;
             return Ok(Body { bytes: first, held });
         };
-        let mut buffer = Buffer::new(self.max_bytes, too_large, held);
+        let mut buffer = Buffer::new(max_bytes, too_large, held);
         buffer.append(&first)?;
         buffer.append(&second)?;
         drop((first, second));

@@ -199,6 +199,20 @@ async fn bodies_beyond_the_budget_are_refused_at_once() {
 }
 
 #[tokio::test]
+async fn a_body_that_says_how_long_it_is_holds_no_more_while_it_arrives() {
+    let limits = limits();
+    // A buffer that only doubles would hold 800 bytes for these 500.
+    let pieces = [200, 200, 100].map(|bytes| Ok(Bytes::from(vec![b' '; bytes])));
+    let pieces = stream::iter(pieces).chain(stream::pending());
+    let announced = headers(&[(CONTENT_LENGTH, "600")]);
+    let mut reading = Box::pin(limits.read(&announced, pieces));
+
+    assert!(futures_util::poll!(&mut reading).is_pending());
+
+    assert_eq!(limits.budget.in_use(), 600);
+}
+
+#[tokio::test]
 async fn the_window_of_a_zstd_frame_counts_as_well() {
     let mut encoder = zstd::Encoder::new(Vec::new(), 3).expect("an encoder");
     encoder.window_log(23).expect("a valid window");
