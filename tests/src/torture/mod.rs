@@ -12,6 +12,7 @@
 //! | [`resources`] | what a server holds of the machine |
 //! | [`traffic`] | clients that send all the time |
 //! | [`wire`] | a client that costs next to nothing |
+//! | [`good_clients`] | clients that mean well beside those that don't |
 //! | [`report`], [`figures`] | figures and failures of an experiment, and those of a run as a table |
 //! | [`experiments`] | the experiments, each with the name it has in `docs/dependability.md` |
 //! | [`mutants`] | servers that do one thing wrong, which have to be caught |
@@ -21,6 +22,7 @@ pub mod commits;
 pub mod experiments;
 pub mod fault;
 pub mod figures;
+pub mod good_clients;
 pub mod mutants;
 pub mod proxy;
 pub mod report;

@@ -6,15 +6,15 @@ use std::{
 };
 
 use crate::{
-    App, Combination, Tenant, event_with_id,
+    App, Combination,
     torture::{
         Wish,
+        good_clients::GoodClients,
         report::Report,
         resources::{SPARE_SOCKETS, peak_memory, settled_sockets, sockets},
-        timing::{Timing, bearable, seconds},
+        timing::{bearable, seconds},
         wire::Wire,
     },
-    unique,
 };
 use flate2::{Compression, write::GzEncoder};
 use futures_util::future::join_all;
@@ -31,12 +31,14 @@ pub(super) async fn run(wish: Wish) -> Report {
     let app = App::start(Combination::SQLITE).await;
     let tenant = app.unlimited_tenant().await;
     let bombs = bombs();
-    let alone = good_client(&tenant, Instant::now() + Duration::from_secs(5)).await;
+    let good_clients = GoodClients::of(&app, &tenant);
+    let alone = good_clients.alone(Duration::from_secs(5)).await.stored;
     let open = sockets(&app);
     let until = Instant::now() + Duration::from_secs(wish.pick(6, 20));
     let wire = Wire::new(app.address(), BATCH, &tenant.key);
     let throwers = bombs.iter().map(|bomb| throw(&wire, bomb.clone(), until));
-    let (statuses, good) = tokio::join!(join_all(throwers), good_client(&tenant, until));
+    let (statuses, good) = good_clients.beside(join_all(throwers)).await;
+    let good = good.stored;
     let statuses: Vec<u16> = statuses.into_iter().flatten().collect();
     let unexpected: Vec<&u16> = statuses.iter().filter(|status| !EXPECTED.contains(status)).collect();
     let peak = peak_memory(&app);
@@ -112,17 +114,4 @@ async fn throw(wire: &Wire, bomb: Bomb, until: Instant) -> Vec<u16> {
         statuses.push(answer.map_or(0, |(status, _)| status));
     }
     statuses
-}
-
-async fn good_client(tenant: &Tenant, until: Instant) -> Timing {
-    let mut timing = Timing::default();
-    while Instant::now() < until {
-        let begun = Instant::now();
-        let status = tenant.send(&event_with_id(&unique("good"))).await.status;
-        if status == 200 {
-            timing.add(begun.elapsed());
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    timing
 }

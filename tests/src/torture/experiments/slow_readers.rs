@@ -1,10 +1,7 @@
 //! T6c. A crowd asks for exports and reads nothing of them: each is got rid of in time, memory is bounded, others are
 //! served meanwhile, and nothing of it is left in the end.
 
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, time::Duration};
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -15,12 +12,13 @@ use tokio::{
 };
 
 use crate::{
-    App, Combination, Tenant, event, event_with_id,
+    App, Combination, Tenant, event,
     torture::{
         Wish,
+        good_clients::GoodClients,
         report::Report,
         resources::{SPARE_SOCKETS, settled_sockets, sockets},
-        timing::{Timing, bearable, seconds},
+        timing::{bearable, seconds},
     },
     unique,
 };
@@ -47,7 +45,8 @@ pub(super) async fn run(wish: Wish) -> Report {
     let app = builder.start().await;
     let tenant = app.unlimited_tenant().await;
     fill(&tenant).await;
-    let alone = good_client(&tenant, Duration::from_secs(2)).await;
+    let good_clients = GoodClients::of(&app, &tenant);
+    let alone = good_clients.alone(Duration::from_secs(4)).await;
     let (memory, files) = (app.rss_bytes(), sockets(&app));
 
     let (address, key) = (app.address(), tenant.key.clone());
@@ -58,11 +57,7 @@ pub(super) async fn run(wish: Wish) -> Report {
             stalled_reader(address, &key).await
         }
     })));
-    let (mut beside, mut peak) = (Good::default(), 0);
-    while !readers.is_finished() {
-        beside.add(good_client(&tenant, Duration::from_secs(1)).await);
-        peak = peak.max(app.rss_bytes());
-    }
+    let (peak, beside) = good_clients.beside(highest_memory(&app, || readers.is_finished())).await;
     let readers = readers.await.expect("a reader never panics");
     let begun = readers.iter().filter(|reader| reader.is_some()).count();
     // They hold their ends still: what is closed was closed by the server.
@@ -73,7 +68,7 @@ pub(super) async fn run(wish: Wish) -> Report {
     report.figure("exports that nobody read", format!("{begun} of {crowd}"));
     report.figure(
         "p99 of others, before and beside them",
-        format!("{} and {}", seconds(alone.timing.quantile(0.99)), seconds(beside.timing.quantile(0.99))),
+        format!("{} and {}", seconds(alone.stored.quantile(0.99)), seconds(beside.stored.quantile(0.99))),
     );
     report.figure(
         "memory, before and at most",
@@ -93,9 +88,19 @@ pub(super) async fn run(wish: Wish) -> Report {
     report.expect(peak <= memory + u64::from(crowd) * MEMORY_PER_READER, || {
         format!("memory grew from {memory} to {peak} bytes")
     });
-    let (p99, bearable) = (beside.timing.quantile(0.99), bearable(alone.timing.quantile(0.99)));
+    let (p99, bearable) = (beside.stored.quantile(0.99), bearable(alone.stored.quantile(0.99)));
     report.expect(p99 <= bearable, || format!("others waited {p99:?} of {bearable:?}"));
     report
+}
+
+/// The most memory that was resident until then.
+async fn highest_memory(app: &App, is_over: impl Fn() -> bool) -> u64 {
+    let mut highest = 0;
+    while !is_over() {
+        highest = highest.max(app.rss_bytes());
+        sleep(Duration::from_millis(100)).await;
+    }
+    highest
 }
 
 async fn fill(tenant: &Tenant) {
@@ -131,35 +136,4 @@ async fn begun_export(address: SocketAddr, key: &str) -> Option<TcpStream> {
     let mut head = [0; 12];
     stream.read_exact(&mut head).await.ok()?;
     (head == *b"HTTP/1.1 200").then_some(stream)
-}
-
-/// What a client was told that only sends events.
-#[derive(Default)]
-struct Good {
-    timing: Timing,
-    refused: usize,
-}
-
-impl Good {
-    fn sent(&self) -> usize {
-        self.timing.len() + self.refused
-    }
-
-    fn add(&mut self, other: Self) {
-        self.timing.extend(&other.timing);
-        self.refused += other.refused;
-    }
-}
-
-async fn good_client(tenant: &Tenant, length: Duration) -> Good {
-    let (mut good, until) = (Good::default(), Instant::now() + length);
-    while Instant::now() < until {
-        let begun = Instant::now();
-        match tenant.send(&event_with_id(&unique("good"))).await.status {
-            200 => good.timing.add(begun.elapsed()),
-            _ => good.refused += 1,
-        }
-        sleep(Duration::from_millis(10)).await;
-    }
-    good
 }

@@ -14,6 +14,7 @@ use crate::{
     App, Combination, Overheard, Tenant, event_with_id,
     torture::{
         Wish,
+        good_clients::GoodClients,
         report::Report,
         resources::{SPARE_SOCKETS, peak_memory, settled_sockets, sockets},
         timing::{Timing, bearable, seconds},
@@ -25,6 +26,12 @@ const SETTINGS: [(&str, &str); 3] =
     [("server.header_timeout", "2s"), ("server.body_timeout", "3s"), ("server.keep_alive", "3s")];
 /// The longest of these, and what a busy machine adds.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// How long others are watched before they come.
+const ALONE: Duration = Duration::from_secs(4);
+/// How long it takes until all of them are there.
+const COMING: Duration = Duration::from_secs(2);
+/// How often one that drips sends a byte.
+const DRIP: Duration = Duration::from_secs(1);
 /// What a connection may cost at most, with a debug build and all of them at once.
 const MEMORY_PER_CONNECTION: u64 = 256 * 1024;
 
@@ -49,16 +56,23 @@ pub(super) async fn run(wish: Wish) -> Report {
     }
     let app = builder.start().await;
     let tenant = app.unlimited_tenant().await;
-    let crowd = wish.pick(50, 500);
-    let alone = good_client(&tenant, Duration::from_secs(2)).await;
+    let crowd: u32 = wish.pick(50, 500);
+    let good_clients = GoodClients::of(&app, &tenant);
+    let alone = good_clients.alone(ALONE).await;
     let (memory, open) = (peak_memory(&app), sockets(&app));
 
     let stalls = [Stall::Silent, Stall::Head, Stall::Body, Stall::Idle];
     let crowds = stalls.map(|stall| {
-        let clients = join_all((0..crowd).map(|_| stalled(&app, &tenant, stall)));
+        let clients = join_all((0..crowd).map(|number| {
+            let (app, tenant) = (&app, &tenant);
+            async move {
+                sleep(COMING * number / crowd).await;
+                stalled(app, tenant, stall).await
+            }
+        }));
         async move { (stall, clients.await) }
     });
-    let (crowds, beside) = tokio::join!(join_all(crowds), good_client(&tenant, Duration::from_secs(4)));
+    let (crowds, beside) = good_clients.beside(join_all(crowds)).await;
     let (peak, left) = (peak_memory(&app), settled_sockets(&app, open).await);
     for (stall, closed) in crowds {
         let mut timing = Timing::default();
@@ -71,7 +85,7 @@ pub(super) async fn run(wish: Wish) -> Report {
     }
     report.figure(
         "p99 of others, before and beside them",
-        format!("{} and {}", seconds(alone.quantile(0.99)), seconds(beside.quantile(0.99))),
+        format!("{} and {}", seconds(alone.stored.quantile(0.99)), seconds(beside.stored.quantile(0.99))),
     );
     report.figure(
         "memory, before and at most",
@@ -80,24 +94,15 @@ pub(super) async fn run(wish: Wish) -> Report {
     report.figure("sockets open, before and after", format!("{open}, {left}"));
     report
         .expect(left <= open + SPARE_SOCKETS, || format!("{left} sockets are open, and {open} were before"));
-    report.expect(peak <= memory + 4 * crowd as u64 * MEMORY_PER_CONNECTION, || {
+    report.expect(peak <= memory + u64::from(4 * crowd) * MEMORY_PER_CONNECTION, || {
         format!("memory grew from {memory} to {peak} bytes")
     });
-    let (p99, bearable) = (beside.quantile(0.99), bearable(alone.quantile(0.99)));
+    let (p99, bearable) = (beside.stored.quantile(0.99), bearable(alone.stored.quantile(0.99)));
     report.expect(p99 <= bearable, || format!("others waited {p99:?} of {bearable:?}"));
-    report.expect(beside.len() > 20, || format!("others got only {} answers", beside.len()));
+    report.expect(beside.stored.len() > 20 && beside.refused == 0, || {
+        format!("others were refused {} of {} times", beside.refused, beside.sent())
+    });
     report
-}
-
-async fn good_client(tenant: &Tenant, length: Duration) -> Timing {
-    let (mut timing, until) = (Timing::default(), Instant::now() + length);
-    while Instant::now() < until {
-        let begun = Instant::now();
-        tenant.send(&event_with_id(&unique("good"))).await.expect(200);
-        timing.add(begun.elapsed());
-        sleep(Duration::from_millis(10)).await;
-    }
-    timing
 }
 
 /// Stalls until the server closes. Answers with how long that took.
@@ -126,14 +131,14 @@ async fn stalled(app: &App, tenant: &Tenant, stall: Stall) -> Option<Duration> {
     timeout(PATIENCE, closed(stream, drip.into_bytes())).await.ok().map(|()| begun.elapsed())
 }
 
-/// Sends a byte every 100 ms, and ends when the connection does.
+/// Sends a byte now and then, and ends when the connection does.
 async fn closed(mut stream: Overheard<TcpStream>, drip: Vec<u8>) {
     let mut drip = drip.into_iter();
     let mut buffer = [0; 4096];
     loop {
         tokio::select! {
             read = stream.read(&mut buffer) => if !read.is_ok_and(|length| length > 0) { return },
-            () = sleep(Duration::from_millis(100)) => {
+            () = sleep(DRIP) => {
                 if let Some(byte) = drip.next() && stream.write_all(&[byte]).await.is_err() {
                     return;
                 }
