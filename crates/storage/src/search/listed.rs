@@ -1,8 +1,10 @@
-//! Searches for words and tags on PostgreSQL, where they are indexed.
+//! Searches on PostgreSQL that first list what is found, no further than a total counts: the page is among them then,
+//! and nothing is looked at twice.
 //!
-//! How rare a term is decides which index to begin with, and PostgreSQL knows that of the most frequent terms
-//! only. So the index of terms is asked first, for as many events as a total counts. If those are all, the page
-//! is among them. Otherwise the term is so frequent that a walk through time soon meets a page of it; if it was
+//! That is for searches that no index answers, for an endpoint or a correlation id: page and total would both look
+//! at every event of the time. And it is for words and tags, where they are indexed. How rare a term is decides which
+//! index to begin with, and PostgreSQL knows that of the most frequent terms only. So the index of terms is asked
+//! first. If it has more events than a total counts, a walk through time soon meets a page of them; if they were
 //! frequent only long ago, the walk ends and PostgreSQL is left to itself.
 
 use pulsestream_domain::{
@@ -27,7 +29,7 @@ use crate::{Store, entity::events, row};
 /// How many events a walk through time looks at.
 const WALK: u64 = 20_000;
 
-/// What the index of terms found.
+/// What was found first.
 struct List {
     /// How many events, counted no further than it takes to know that the total is not exact.
     counted: u64,
@@ -36,16 +38,17 @@ struct List {
 }
 
 impl Store {
-    /// A page of a search that has terms.
+    /// A page of a search whose finds are listed first.
     ///
     /// # Errors
     /// As [`search`](Self::search).
-    pub(super) async fn search_terms(&self, tenant_id: TenantId, query: &Query) -> Result<Page, StoreError> {
-        let List { counted, ids } = self.query(self.list_terms(tenant_id, query)).await?;
-        let ids = if counted > EXACT_TOTAL {
-            self.query(self.walk_to_terms(tenant_id, query)).await?
-        } else {
-            Some(ids)
+    pub(super) async fn search_listed(&self, tenant_id: TenantId, query: &Query) -> Result<Page, StoreError> {
+        let List { counted, ids } = self.query(self.list(tenant_id, query)).await?;
+        let ids = match counted > EXACT_TOTAL {
+            true if query.filter.has_terms() => self.query(self.walk_to_terms(tenant_id, query)).await?,
+            // So many are soon met in their order.
+            true => None,
+            false => Some(ids),
         };
         let (events, next) = match ids {
             Some(ids) => self.page_of(tenant_id, ids, query).await?,
@@ -59,9 +62,10 @@ impl Store {
         })
     }
 
-    async fn list_terms(&self, tenant_id: TenantId, query: &Query) -> Result<List, DbErr> {
+    async fn list(&self, tenant_id: TenantId, query: &Query) -> Result<List, DbErr> {
         use events::Column;
-        let found = condition_on(Way::ByTerms, self, tenant_id, &query.filter);
+        let way = if query.filter.has_terms() { Way::ByTerms } else { Way::Any };
+        let found = condition_on(way, self, tenant_id, &query.filter);
         let all = sea_query::Query::select()
             .columns([Column::Id, Column::OccurredAt])
             .from(events::Entity)

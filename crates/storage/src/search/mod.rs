@@ -38,9 +38,8 @@ impl Store {
     /// # Errors
     /// When the store does not answer, or a row can't be read.
     pub async fn search(&self, tenant_id: TenantId, query: &Query) -> Result<Page, StoreError> {
-        let is_listed = self.text_index() == TextIndex::Words && query.filter.has_terms();
-        if self.database() == Database::Postgres && is_listed {
-            return self.search_terms(tenant_id, query).await;
+        if self.database() == Database::Postgres && is_listed_first(self.text_index(), &query.filter) {
+            return self.search_listed(tenant_id, query).await;
         }
         let (events, next) = self.matching(tenant_id, query).await?;
         let is_everything = next.is_none() && query.after.is_none() && query.offset == 0;
@@ -138,6 +137,15 @@ impl Store {
             Some(row) => Ok(row::count(row.try_get("", "counted")?)),
             None => Ok(0),
         }
+    }
+}
+
+/// Whether PostgreSQL should list what is found before it looks for a page of it: where terms are indexed, and where
+/// every event of the time has to be looked at, which a page and a total would both do.
+fn is_listed_first(text_index: TextIndex, filter: &Filter) -> bool {
+    match filter.has_terms() {
+        true => text_index == TextIndex::Words,
+        false => filter.endpoint.is_some() || filter.correlation_id.is_some(),
     }
 }
 

@@ -153,8 +153,8 @@ async fn a_page_knows_how_many_there_are_and_where_it_ends(fresh: &Fresh) {
     let events: Vec<NewEvent> = (0..25).map(|n| with_text(plain(n), "page", &[])).collect();
     fresh.put(&events).await;
 
-    // Each way of searching: by time alone, by a column, by a word.
-    for filter in [("order", "desc"), ("service", "checkout"), ("q", "page")] {
+    // Each way of searching: by time alone, by a column of its index, by another, by a word.
+    for filter in [("order", "desc"), ("service", "checkout"), ("endpoint", "/pay*"), ("q", "page")] {
         for (limit, offset, first, length, is_last) in [
             ("10", "0", "e24", 10, false),
             ("10", "20", "e04", 5, true),
@@ -173,11 +173,14 @@ async fn a_page_knows_how_many_there_are_and_where_it_ends(fresh: &Fresh) {
 }
 
 async fn pages_visit_each_event_once_while_others_arrive(fresh: &Fresh) {
-    for (order, filter) in [("desc", "user_id"), ("asc", "user_id"), ("desc", "q"), ("asc", "q")] {
+    let filters = ["user_id", "correlation_id", "q"];
+    for (order, filter) in ["desc", "asc"].into_iter().flat_map(|order| filters.map(|filter| (order, filter)))
+    {
         let sought = format!("{order}by{}", filter.len());
         let made = |instant, n: i64| {
             let event = at(instant, event(TENANT, &format!("{sought}-{n}")));
-            with_text(NewEvent { user_id: Some(sought.clone()), ..event }, &sought, &[])
+            let ids = (Some(sought.clone()), Some(sought.clone()));
+            with_text(NewEvent { user_id: ids.0, correlation_id: ids.1, ..event }, &sought, &[])
         };
         // Half of them at one and the same instant.
         let events: Vec<NewEvent> = (0..50).map(|n| made(NOW.plus_secs(i64::max(n, 25)), n)).collect();
@@ -208,7 +211,8 @@ async fn a_total_is_exact_up_to_its_limit(fresh: &Fresh) {
             .collect();
         fresh.put(&events).await;
     }
-    let searches = [query(&[("limit", "1")]), query(&[("limit", "1"), ("q", "frequent")])];
+    let searches = [("order", "desc"), ("endpoint", "/pay"), ("q", "frequent")]
+        .map(|filter| query(&[("limit", "1"), filter]));
     for small in &searches {
         let page = fresh.store.search(TENANT, small).await.unwrap();
         assert_eq!((page.total_count, page.total_count_is_lower_bound), (EXACT_TOTAL, false));
