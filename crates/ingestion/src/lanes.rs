@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use crate::committer::{Committer, Settled, Submission};
 
 /// How many events make a group that is worth committing beside another.
-const COMPANY: usize = 32;
+const COMPANY: usize = 48;
 
 /// How long a small group waits for another lane's commit, which normally takes a tenth of it. A commit that
 /// hangs must hold up nobody but its own events.
