@@ -33,7 +33,7 @@ const FIRST_PAGE_EVENTS: u32 = 10;
 
 /// How many bytes a page should have. The next one is as long as the last one suggests. Each reader has one in memory,
 /// and the thread that writes it as text answers nobody else meanwhile.
-const PAGE_BYTES: usize = 256 * 1024;
+const PAGE_BYTES: usize = 64 * 1024;
 /// The largest number that the format `int64` of OpenAPI has: more events than that there are not.
 const MAX_EVENTS: u64 = i64::MAX as u64;
 
