@@ -42,11 +42,11 @@ impl Timing {
 }
 
 /// What others may have to wait at the 99th percentile beside clients that mean ill: twice as long as without them. What
-/// takes less than 10 ms says more of what else the machine does.
+/// takes less than 5 ms says more of what else the machine does, whose two cores those clients share.
 ///
 /// A debug build takes seconds to parse what a release build does in a tenth of that, and there it is five seconds.
 pub fn bearable(without: Duration) -> Duration {
-    if cfg!(debug_assertions) { Duration::from_secs(5) } else { 2 * without.max(Duration::from_millis(10)) }
+    if cfg!(debug_assertions) { Duration::from_secs(5) } else { 2 * without.max(Duration::from_millis(5)) }
 }
 
 /// Seconds with three digits.
