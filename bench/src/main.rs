@@ -81,14 +81,22 @@ fn main() -> Result<()> {
     let pressure = options.asks_for(pressure::NAME).then(|| pressure::run(&mut stage)).transpose()?;
     let footprint = options.asks_for(footprint::NAME).then(|| footprint::run(&mut stage)).transpose()?;
     let rules = evaluate(&stage, &options)?;
-    // Last, for it takes longest.
-    let growth =
-        options.asks_for(growth::NAME).then(|| growth::run(&mut stage, options.grown_to())).transpose()?;
-    if let Some(growth) = &growth {
-        println!("{}", growth::progress(growth));
+    let parts = report::Parts { cases: results, searches, growth: None, pressure, footprint, rules };
+    if !options.asks_for(growth::NAME) {
+        return tell(&parts, &stage, &options);
     }
-    let parts = report::Parts { cases: results, searches, growth, pressure, footprint, rules };
-    let report = report::write(&parts, &Environment::of(&stage)?, &options);
+    // Last, for it takes longest: what was measured is not lost if it fails.
+    if options.is_full() {
+        tell(&parts, &stage, &options)?;
+    }
+    let growth = growth::run(&mut stage, options.grown_to())?;
+    println!("{}", growth::progress(&growth));
+    tell(&report::Parts { growth: Some(growth), ..parts }, &stage, &options)
+}
+
+/// Writes the report, or prints it when it is not the whole of one.
+fn tell(parts: &report::Parts, stage: &Stage, options: &Options) -> Result<()> {
+    let report = report::write(parts, &Environment::of(stage)?, options);
     match &options.report {
         Some(path) if options.is_full() => {
             fs::write(path, report).with_context(|| format!("writing {}", path.display()))?;

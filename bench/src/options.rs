@@ -101,7 +101,7 @@ impl Options {
     /// Whether the outcome may stand as the project's figures: all cases, enough pairs, long enough.
     pub(crate) fn is_full(&self) -> bool {
         self.only.is_empty()
-            && self.pairs() >= 5
+            && self.pairs() >= 3
             && self.duration() >= Duration::from_secs(5)
             && self.events.is_none_or(|events| events >= growth::LARGEST)
     }
