@@ -131,8 +131,8 @@ mod tests {
     fn only_a_whole_and_long_run_is_full() {
         let options =
             |arguments: &str| Options::try_parse_from(format!("bench {arguments}").split(' ')).unwrap();
-        assert!(options("--pairs 5").is_full());
-        for short in ["--quick", "--pairs 4", "--seconds 4", "--only singles-64", "--events 2000000"] {
+        assert!(options("--pairs 3").is_full());
+        for short in ["--quick", "--pairs 2", "--seconds 4", "--only singles-64", "--events 2000000"] {
             assert!(!options(short).is_full(), "{short}");
         }
         assert_eq!(options("--only batches-100").cases().len(), 1);

@@ -206,8 +206,8 @@ mod tests {
 
     #[test]
     fn pages_have_about_the_same_bytes_whatever_the_events() {
-        assert_eq!(next_page_events(50, 50 * 200), MAX_LIMIT);
-        assert_eq!(next_page_events(50, 50 * 2_000), 131);
+        assert_eq!(next_page_events(50, 50 * 20), MAX_LIMIT);
+        assert_eq!(next_page_events(50, 50 * 2_000), 32);
         assert_eq!(next_page_events(50, 50 * 10 * 1024 * 1024), 1);
         assert_eq!(next_page_events(0, 0), MAX_LIMIT);
     }
