@@ -5,7 +5,10 @@ use std::{fs, path::PathBuf, time::Duration};
 use pulsestream_testing::{postgres::PostgresServer, redis::RedisServer};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::proxy::{Mode, Proxy, Upstream};
+use super::{
+    disk::Disk,
+    proxy::{Mode, Proxy, Upstream},
+};
 use crate::{App, Client, Combination, Database, Limiter, StoredRow, Tenant, TenantOptions};
 
 /// How long a store may take to come back after a crash.
@@ -19,6 +22,8 @@ pub struct Cluster {
     pub postgres: Option<PostgresServer>,
     /// Where limits are counted, unless that is in the servers.
     pub redis: Option<RedisServer>,
+    /// What SQLite's file lies on, if that is a disk of its own.
+    pub disk: Option<Disk>,
 }
 
 /// One server with its links.
@@ -59,12 +64,20 @@ impl Cluster {
     /// # Panics
     /// When something of it is not installed or does not start.
     pub async fn start(plan: Plan<'_>) -> Self {
+        Self::start_on(plan, None).await
+    }
+
+    /// Starts everything, with SQLite's file on this disk.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub async fn start_on(plan: Plan<'_>, disk: Option<Disk>) -> Self {
         let Combination { database, limiter } = plan.combination;
         let postgres = (database == Database::Postgres)
             .then(|| PostgresServer::start().unwrap_or_else(|missing| panic!("{missing:#}")));
         let redis = (limiter == Limiter::Redis)
             .then(|| RedisServer::start().unwrap_or_else(|missing| panic!("{missing:#}")));
-        let mut cluster = Self { nodes: Vec::new(), postgres, redis };
+        let mut cluster = Self { nodes: Vec::new(), postgres, redis, disk };
         for number in 0..plan.nodes {
             let sabotage = plan.sabotage.filter(|_| number + 1 == plan.nodes);
             let node = cluster.node(&plan, sabotage).await;
@@ -103,6 +116,9 @@ impl Cluster {
                 if let Some(postgres) = &self.postgres {
                     let url = postgres.create_database("events").unwrap_or_else(|error| panic!("{error:#}"));
                     builder = builder.postgres(url);
+                }
+                if let Some(disk) = &self.disk {
+                    builder = builder.sqlite(&disk.directory.join("events.db"));
                 }
                 if let Some(redis) = &self.redis {
                     builder = builder.redis(redis.url());

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use rustix::process::Signal;
 use sea_orm::sqlx::Executor as _;
 
-use super::{cluster::Cluster, proxy::Mode};
+use super::{cluster::Cluster, disk::Disk, proxy::Mode};
 
 /// One thing that breaks.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -26,6 +26,8 @@ pub enum Fault {
     KillRedis,
     /// Redis stops where it is (SIGSTOP).
     PauseRedis,
+    /// The disk under SQLite is full.
+    FillDisk,
     /// A link is spoilt.
     Spoil(Link, Mode),
 }
@@ -62,6 +64,7 @@ impl Fault {
                 let redis = cluster.redis.as_ref().expect("the schedule is of this cluster");
                 redis.pause().expect("it can be signalled");
             }
+            Self::FillDisk => disk(cluster).fill(),
             Self::Spoil(link, mode) => link.of(cluster).set(mode),
         }
     }
@@ -85,6 +88,7 @@ impl Fault {
                 let redis = cluster.redis.as_ref().expect("the schedule is of this cluster");
                 redis.resume().expect("it can be signalled");
             }
+            Self::FillDisk => disk(cluster).free(),
             Self::Spoil(link, _) => link.of(cluster).set(Mode::Pass),
         }
     }
@@ -102,6 +106,7 @@ impl Fault {
                 "postgres".to_owned()
             }
             Self::KillRedis | Self::PauseRedis => "redis".to_owned(),
+            Self::FillDisk => "disk".to_owned(),
             Self::Spoil(link, _) => format!("{link:?}"),
         }
     }
@@ -122,6 +127,7 @@ impl Fault {
             Self::TerminateBackends => "terminate backends".to_owned(),
             Self::KillRedis => "kill redis".to_owned(),
             Self::PauseRedis => "pause redis".to_owned(),
+            Self::FillDisk => "fill disk".to_owned(),
             Self::Spoil(link, mode) => format!("{} link: {mode}", spoilt(link)),
         }
     }
@@ -152,6 +158,10 @@ impl Link {
         };
         link.expect("the schedule is of this cluster")
     }
+}
+
+fn disk(cluster: &Cluster) -> &Disk {
+    cluster.disk.as_ref().expect("the schedule is of this cluster")
 }
 
 async fn terminate_backends(cluster: &Cluster) {

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`cluster`] | a private PostgreSQL and Redis, servers on them, and a [proxy] on every link |
 //! | [`commits`] | where in PostgreSQL's answers a commit is told, so that exactly that can be lost |
+//! | [`disk`] | a disk that can be full |
 //! | [`fault`], [`schedule`] | what can break, and when it does |
 //! | [`resources`] | what a server holds of the machine |
 //! | [`traffic`] | clients that send all the time |
@@ -19,6 +20,7 @@
 
 pub mod cluster;
 pub mod commits;
+pub mod disk;
 pub mod experiments;
 pub mod fault;
 pub mod figures;

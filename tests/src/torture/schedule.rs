@@ -28,6 +28,8 @@ pub struct Shape {
     pub postgres: bool,
     /// Whether there is a Redis.
     pub redis: bool,
+    /// Whether the store has a disk of its own.
+    pub disk: bool,
 }
 
 /// An endless schedule.
@@ -108,6 +110,9 @@ fn all(shape: Shape, rng: &mut Rng) -> Vec<Fault> {
             faults.push(Fault::Spoil(Link::Database(rng.index(shape.nodes)), mode));
         }
     }
+    if shape.disk {
+        faults.push(Fault::FillDisk);
+    }
     if shape.redis {
         faults.extend([Fault::KillRedis, Fault::PauseRedis]);
         for mode in modes(rng) {
@@ -121,7 +126,7 @@ fn all(shape: Shape, rng: &mut Rng) -> Vec<Fault> {
 mod tests {
     use super::*;
 
-    const SHAPE: Shape = Shape { nodes: 2, postgres: true, redis: true };
+    const SHAPE: Shape = Shape { nodes: 2, postgres: true, redis: true, disk: true };
 
     #[test]
     fn the_same_seed_is_the_same_schedule() {
@@ -135,7 +140,7 @@ mod tests {
         let rounds: Vec<Round> = Schedule::new(1, SHAPE).take(60).collect();
         let kinds: HashSet<String> =
             rounds.iter().flat_map(|round| &round.faults).map(|fault| fault.kind()).collect();
-        assert_eq!(kinds.len(), 2 + 6 + 4 + 6 + 2 + 2 + 6, "{kinds:?}");
+        assert_eq!(kinds.len(), 2 + 6 + 4 + 6 + 2 + 1 + 2 + 6, "{kinds:?}");
         for round in rounds {
             let targets: HashSet<String> = round.faults.iter().map(|fault| fault.target()).collect();
             assert_eq!(targets.len(), round.faults.len(), "{round:?}");

@@ -1,25 +1,21 @@
 //! T1f. The disk fills up under load and is freed again: 503 meanwhile, nothing lost, and back by itself.
 
 use std::{
-    fs::{self, File},
-    io::Write as _,
+    fs,
     os::unix::fs::{MetadataExt as _, chown},
-    path::{Path, PathBuf},
-    process::Command,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use pulsestream_testing::postgres::PostgresServer;
-use rustix::process::geteuid;
 use sea_orm::sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
 use crate::{
     App, Combination,
     ledger::Ledger,
-    sandbox,
     torture::{
         Wish,
+        disk::Disk,
         report::Report,
         timing::seconds,
         traffic::{Traffic, resolve, wait_until_stored},
@@ -34,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) async fn sqlite(wish: Wish) -> Report {
     let mut report = Report::default();
-    let Some(disk) = Disk::mount(&mut report) else { return report };
+    let Some(disk) = small_disk(&mut report) else { return report };
     let app = App::builder(Combination::SQLITE).sqlite(&disk.directory.join("events.db")).start().await;
     fill_and_free(wish, &app, &disk, &mut report).await;
     report
@@ -42,7 +38,7 @@ pub(super) async fn sqlite(wish: Wish) -> Report {
 
 pub(super) async fn postgres(wish: Wish) -> Report {
     let mut report = Report::default();
-    let Some(disk) = Disk::mount(&mut report) else { return report };
+    let Some(disk) = small_disk(&mut report) else { return report };
     let postgres = PostgresServer::start().unwrap_or_else(|missing| panic!("{missing:#}"));
     let owner = fs::metadata(postgres.data_directory()).expect("it runs").uid();
     let tables = disk.directory.join("tables");
@@ -59,6 +55,11 @@ pub(super) async fn postgres(wish: Wish) -> Report {
     fill_and_free(wish, &app, &disk, &mut report).await;
     drop(app);
     report
+}
+
+/// A disk that is soon full, or the report has why nothing was tried.
+fn small_disk(report: &mut Report) -> Option<Disk> {
+    Disk::mount(DISK_BYTES).map_err(|why| report.leave_out(why)).ok()
 }
 
 async fn fill_and_free(wish: Wish, app: &App, disk: &Disk, report: &mut Report) {
@@ -108,55 +109,4 @@ async fn fill_and_free(wish: Wish, app: &App, disk: &Disk, report: &mut Report) 
     report.figure("unknown and resolved", unknown);
     report.expect(codes.contains_key("store_full"), || format!("nobody was told store_full: {codes:?}"));
     report.compare(&ledger, &app.rows(&tenant).await);
-}
-
-/// A small disk in memory; gone when dropped.
-struct Disk {
-    directory: PathBuf,
-}
-
-impl Disk {
-    /// Mounts one, or reports why it can't.
-    fn mount(report: &mut Report) -> Option<Self> {
-        let directory = sandbox::directory();
-        let size = format!("size={DISK_BYTES}");
-        let status =
-            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&directory).status();
-        let is_mounted = status.as_ref().is_ok_and(|status| status.success());
-        let why = || format!("a small disk needs the right to mount: {status:?}");
-        // Root has it, or was robbed of it on purpose; for anybody else there is nothing to try.
-        match geteuid().is_root() {
-            _ if is_mounted => {}
-            true => report.expect(false, why),
-            false => report.leave_out(why()),
-        }
-        is_mounted.then_some(Self { directory })
-    }
-
-    fn ballast(&self) -> PathBuf {
-        self.directory.join("ballast")
-    }
-
-    /// Leaves no byte.
-    fn fill(&self) {
-        let mut file = File::create(self.ballast()).expect("the disk is there");
-        let zeros = vec![0; 64 * 1024];
-        while file.write(&zeros).is_ok_and(|length| length > 0) {}
-    }
-
-    /// Gives the room back.
-    fn free(&self) {
-        fs::remove_file(self.ballast()).expect("it was filled before");
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        unmount(&self.directory);
-    }
-}
-
-fn unmount(directory: &Path) {
-    // Lazily: a server that is about to end may still have a file open.
-    _ = Command::new("umount").arg("-l").arg(directory).status();
 }

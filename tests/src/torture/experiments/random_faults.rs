@@ -8,11 +8,12 @@ use std::{
 };
 
 use crate::{
-    Combination,
+    Combination, Database,
     ledger::Ledger,
     torture::{
         Wish,
         cluster::{Cluster, Plan},
+        disk::Disk,
         fault::{Fault, RECOVERY},
         report::Report,
         schedule::{Schedule, Shape},
@@ -22,10 +23,18 @@ use crate::{
 };
 
 const SENDERS: usize = 16;
+/// Room for what is stored in half an hour.
+const DISK_BYTES: u64 = 16 * 1024 * 1024 * 1024;
 
 pub(super) async fn run(wish: Wish, combination: Combination) -> Report {
     let mut report = Report::default();
-    let mut cluster = Cluster::start(Plan::usual(combination)).await;
+    // A short run leaves the full disk to T1f.
+    let has_disk = combination.database == Database::Sqlite && !wish.is_short;
+    let disk = has_disk.then(|| Disk::mount(DISK_BYTES)).transpose();
+    if let Err(why) = &disk {
+        report.figure("the disk was never full", why);
+    }
+    let mut cluster = Cluster::start_on(Plan::usual(combination), disk.unwrap_or_default()).await;
     let tenant = cluster.unlimited_tenant().await;
     let ledger = Arc::new(Ledger::default());
     let ways = cluster.ways(&tenant);
@@ -33,6 +42,7 @@ pub(super) async fn run(wish: Wish, combination: Combination) -> Report {
         nodes: cluster.nodes.len(),
         postgres: cluster.postgres.is_some(),
         redis: cluster.redis.is_some(),
+        disk: cluster.disk.is_some(),
     };
     let length = wish.random_faults.unwrap_or(Duration::from_secs(wish.pick(25, 90)));
     let traffic = Traffic::start(&ways, SENDERS, &ledger, wish.rng());
