@@ -135,9 +135,9 @@ async fn few_events_wait_for_the_group_that_commits_and_then_go_together() {
 async fn enough_events_commit_beside_the_group_before_them() {
     let mut service = Service::start();
     service.send(1).await;
-    service.send(40).await;
+    service.send(60).await;
     let groups = service.groups();
-    assert!(groups.len() == 2 && groups[1] >= 32, "{groups:?}");
+    assert!(groups.len() == 2 && groups[1] >= 48, "{groups:?}");
     service.finish().await;
 }
 
@@ -157,10 +157,10 @@ async fn a_commit_that_hangs_holds_up_nobody_else_for_long() {
 async fn what_no_lane_takes_up_in_time_is_refused_and_not_stored() {
     let mut service = Service::start();
     // Both lanes hang in a commit; the one that gathers in the meantime has no lane to go to.
-    for events in [1, 40] {
+    for events in [1, 60] {
         service.send(events).await;
     }
-    assert_eq!(service.groups().iter().sum::<usize>(), 41);
+    assert_eq!(service.groups().iter().sum::<usize>(), 61);
     let waiting = service.ask(json!({}));
     settle().await;
 
@@ -173,7 +173,7 @@ async fn what_no_lane_takes_up_in_time_is_refused_and_not_stored() {
 
     assert_eq!(refused.outcomes[0].outcome, Outcome::Failed(Failure::Overloaded));
     service.let_through(1_000).await;
-    assert_eq!(service.groups().iter().sum::<usize>(), 41);
+    assert_eq!(service.groups().iter().sum::<usize>(), 61);
     service.finish().await;
 }
 
