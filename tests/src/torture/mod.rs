@@ -37,6 +37,7 @@ pub mod wire;
 
 use std::time::Duration;
 
+use good_clients::Pace;
 use rng::Rng;
 
 /// What a run was asked for.
@@ -56,6 +57,11 @@ impl Wish {
     /// The generator of an experiment.
     pub fn rng(&self) -> Rng {
         Rng::new(self.seed)
+    }
+
+    /// How much those send who mean well, beside those who mean ill.
+    fn paces(&self) -> &'static [Pace] {
+        self.pick(&[Pace::Usual], &[Pace::Usual, Pace::Full])
     }
 
     /// One of two lengths.

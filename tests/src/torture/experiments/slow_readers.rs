@@ -15,10 +15,9 @@ use crate::{
     App, Combination, Tenant, event,
     torture::{
         Wish,
-        good_clients::GoodClients,
+        good_clients::{GoodClients, Pace},
         report::Report,
         resources::{SPARE_SOCKETS, settled_sockets, sockets},
-        timing::{bearable, seconds},
     },
     unique,
 };
@@ -37,7 +36,13 @@ const MEMORY_PER_READER: u64 = 4 * 1024 * 1024;
 
 pub(super) async fn run(wish: Wish) -> Report {
     let mut report = Report::default();
-    let crowd = wish.pick(50, 200);
+    for pace in wish.paces() {
+        read_beside(*pace, wish.pick(50, 200), &mut report).await;
+    }
+    report
+}
+
+async fn read_beside(pace: Pace, crowd: u32, report: &mut Report) {
     let mut builder = App::builder(Combination::SQLITE);
     for (path, value) in SETTINGS {
         builder = builder.set(path, value);
@@ -45,7 +50,7 @@ pub(super) async fn run(wish: Wish) -> Report {
     let app = builder.start().await;
     let tenant = app.unlimited_tenant().await;
     fill(&tenant).await;
-    let good_clients = GoodClients::of(&app, &tenant);
+    let good_clients = GoodClients::of(&app, &tenant, pace);
     let alone = good_clients.alone(Duration::from_secs(4)).await;
     let (memory, files) = (app.rss_bytes(), sockets(&app));
 
@@ -65,18 +70,13 @@ pub(super) async fn run(wish: Wish) -> Report {
     drop(readers);
     let export = tenant.get("/api/v1/ingestion/events/export?limit=1").await.status;
 
-    report.figure("exports that nobody read", format!("{begun} of {crowd}"));
+    report.figure(&format!("{pace:?} pace: exports that nobody read"), format!("{begun} of {crowd}"));
     report.figure(
-        "p99 of others, before and beside them",
-        format!("{} and {}", seconds(alone.stored.quantile(0.99)), seconds(beside.stored.quantile(0.99))),
-    );
-    report.figure(
-        "memory, before and at most",
+        &format!("{pace:?} pace: memory, before and at most"),
         format!("{} MiB, {} MiB", memory / 1024 / 1024, peak / 1024 / 1024),
     );
-    report.figure("sockets open, before and after", format!("{files}, {left}"));
+    report.figure(&format!("{pace:?} pace: sockets open, before and after"), format!("{files}, {left}"));
     report.expect(begun == crowd as usize, || format!("only {begun} of {crowd} exports began"));
-    report.figure("others refused, of all they sent", format!("{} of {}", beside.refused, beside.sent()));
     // Exports and look-ups of keys share the connections that read from SQLite: one may come too late for its turn.
     report.expect(100 * beside.refused <= beside.sent(), || {
         format!("others were refused {} of {} times", beside.refused, beside.sent())
@@ -88,9 +88,7 @@ pub(super) async fn run(wish: Wish) -> Report {
     report.expect(peak <= memory + u64::from(crowd) * MEMORY_PER_READER, || {
         format!("memory grew from {memory} to {peak} bytes")
     });
-    let (p99, bearable) = (beside.stored.quantile(0.99), bearable(alone.stored.quantile(0.99)));
-    report.expect(p99 <= bearable, || format!("others waited {p99:?} of {bearable:?}"));
-    report
+    alone.compare(&beside, pace, Duration::ZERO, report);
 }
 
 /// The most memory that was resident until then.

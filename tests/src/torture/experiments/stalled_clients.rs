@@ -14,10 +14,10 @@ use crate::{
     App, Combination, Overheard, Tenant, event_with_id,
     torture::{
         Wish,
-        good_clients::GoodClients,
+        good_clients::{GoodClients, Pace},
         report::Report,
         resources::{SPARE_SOCKETS, peak_memory, settled_sockets, sockets},
-        timing::{Timing, bearable, seconds},
+        timing::{Timing, seconds},
     },
     unique,
 };
@@ -50,14 +50,20 @@ enum Stall {
 
 pub(super) async fn run(wish: Wish) -> Report {
     let mut report = Report::default();
+    for pace in wish.paces() {
+        stall_beside(*pace, wish.pick(50, 500), &mut report).await;
+    }
+    report
+}
+
+async fn stall_beside(pace: Pace, crowd: u32, report: &mut Report) {
     let mut builder = App::builder(Combination::SQLITE);
     for (path, value) in SETTINGS {
         builder = builder.set(path, value);
     }
     let app = builder.start().await;
     let tenant = app.unlimited_tenant().await;
-    let crowd: u32 = wish.pick(50, 500);
-    let good_clients = GoodClients::of(&app, &tenant);
+    let good_clients = GoodClients::of(&app, &tenant, pace);
     let alone = good_clients.alone(ALONE).await;
     let (memory, open) = (peak_memory(&app), sockets(&app));
 
@@ -78,31 +84,28 @@ pub(super) async fn run(wish: Wish) -> Report {
         let mut timing = Timing::default();
         let open = closed.iter().filter(|closed| closed.is_none()).count();
         closed.into_iter().flatten().for_each(|took| timing.add(took));
-        report.figure(&format!("{stall:?}: {crowd} closed after at most"), seconds(timing.max()));
+        report.figure(
+            &format!("{pace:?} pace: {stall:?}: {crowd} closed after at most"),
+            seconds(timing.max()),
+        );
         // One that was never served may stay: the kernel has its connection, and nobody else does.
         report
             .expect(open == 0, || format!("{stall:?}: {open} of {crowd} were still open after {PATIENCE:?}"));
     }
     report.figure(
-        "p99 of others, before and beside them",
-        format!("{} and {}", seconds(alone.stored.quantile(0.99)), seconds(beside.stored.quantile(0.99))),
-    );
-    report.figure(
-        "memory, before and at most",
+        &format!("{pace:?} pace: memory, before and at most"),
         format!("{} MiB, {} MiB", memory / 1024 / 1024, peak / 1024 / 1024),
     );
-    report.figure("sockets open, before and after", format!("{open}, {left}"));
+    report.figure(&format!("{pace:?} pace: sockets open, before and after"), format!("{open}, {left}"));
     report
         .expect(left <= open + SPARE_SOCKETS, || format!("{left} sockets are open, and {open} were before"));
     report.expect(peak <= memory + u64::from(4 * crowd) * MEMORY_PER_CONNECTION, || {
         format!("memory grew from {memory} to {peak} bytes")
     });
-    let (p99, bearable) = (beside.stored.quantile(0.99), bearable(alone.stored.quantile(0.99)));
-    report.expect(p99 <= bearable, || format!("others waited {p99:?} of {bearable:?}"));
     report.expect(beside.stored.len() > 20 && beside.refused == 0, || {
         format!("others were refused {} of {} times", beside.refused, beside.sent())
     });
-    report
+    alone.compare(&beside, pace, Duration::ZERO, report);
 }
 
 /// Stalls until the server closes. Answers with how long that took.
