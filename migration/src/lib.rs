@@ -41,6 +41,8 @@ mod m20261122_000014_extend_tenants;
 mod m20261122_000020_cover_searches;
 mod m20261122_000021_drop_covered_indexes;
 mod m20261122_000022_keep_unindexed_terms;
+mod m20261122_000023_cover_endpoints;
+mod m20261122_000024_drop_filters_index;
 #[cfg(feature = "sabotage")]
 mod m99991231_000001_next;
 mod postgres;
@@ -92,6 +94,8 @@ fn released() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(m20261122_000020_cover_searches::Migration),
         Box::new(m20261122_000021_drop_covered_indexes::Migration),
         Box::new(m20261122_000022_keep_unindexed_terms::Migration),
+        Box::new(m20261122_000023_cover_endpoints::Migration),
+        Box::new(m20261122_000024_drop_filters_index::Migration),
     ]
 }
 

@@ -7,6 +7,7 @@
 //! rows it made; for the rest, a second statement reads who came first.
 
 mod lanes;
+mod pending_terms;
 mod postgres;
 mod sqlite;
 

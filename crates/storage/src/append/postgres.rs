@@ -1,6 +1,6 @@
 //! Appending to PostgreSQL: one statement per group, which is also the transaction.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use pulsestream_domain::{
     event::NewEvent,
@@ -11,7 +11,7 @@ use sea_orm::sqlx::{self, PgConnection, Row as _};
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
-use super::{Key, Lanes, Outcomes, Winner};
+use super::{Key, Lanes, Outcomes, Winner, pending_terms::PendingTerms};
 use crate::error::{Fault, unchanged};
 
 /// How a group of events is stored on PostgreSQL: an array for each column, and back come the ids of the rows that were
@@ -59,17 +59,20 @@ const REPEATS: u32 = 3;
 #[derive(Debug)]
 pub(crate) struct Postgres {
     lanes: Lanes,
+    pending_terms: Arc<PendingTerms>,
     /// For one statement; a little more than the server allows itself.
     deadline: Duration,
 }
 
 impl Postgres {
-    pub(crate) fn new(lanes: Lanes, deadline: Duration) -> Self {
-        Self { lanes, deadline }
+    /// Inserts on one kind of connections, and has terms sorted into the index of words on another.
+    pub(crate) fn new(lanes: Lanes, for_terms: Lanes, deadline: Duration) -> Self {
+        Self { lanes, pending_terms: Arc::new(PendingTerms::new(for_terms)), deadline }
     }
 
     pub(crate) fn close(&self) {
         self.lanes.close();
+        self.pending_terms.close();
     }
 
     /// See [`EventStore::append`](pulsestream_domain::ports::EventStore::append).
@@ -152,6 +155,7 @@ impl Postgres {
                     #[cfg(feature = "sabotage")]
                     pulsestream_sabotage::step("after_commit");
                     self.lanes.give_back(lane);
+                    self.pending_terms.add(rows.iter().map(|row| row.terms.as_str().len()).sum());
                     return Ok(made);
                 }
                 Ok(Err(error)) => error,

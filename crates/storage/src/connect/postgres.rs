@@ -59,8 +59,10 @@ pub(crate) async fn open(settings: &Settings) -> Result<(Connections, Postgres),
         true => ingest_options.options([("synchronous_commit", "off")]),
         false => ingest_options,
     };
-    let lanes = Lanes::new(ingest_options, settings.ingest_connections, settings.acquire_timeout);
-    Ok((connections, Postgres::new(lanes, settings.ingest_timeout + SILENCE)))
+    let lanes = |count| Lanes::new(ingest_options.clone(), count, settings.acquire_timeout);
+    let postgres =
+        Postgres::new(lanes(settings.ingest_connections), lanes(1), settings.ingest_timeout + SILENCE);
+    Ok((connections, postgres))
 }
 
 fn limited(options: &PgConnectOptions, statement_timeout: Duration) -> PgConnectOptions {

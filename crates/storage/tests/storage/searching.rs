@@ -258,6 +258,29 @@ async fn a_word_that_was_frequent_long_ago_is_found() {
     assert_eq!(event_ids(&fresh.store.search(TENANT, &query).await.unwrap()), ["word-2", "word-3"]);
 }
 
+/// The index has a hash of four bytes of each.
+#[tokio::test]
+async fn endpoints_and_correlation_ids_that_share_a_hash_are_told_apart() {
+    let fresh = Fresh::postgres().await;
+    let database = sea_orm::Database::connect(fresh.settings.url.as_str()).await.unwrap();
+    // Among so many there are some that do.
+    let alike = "SELECT min(text), max(text) FROM (SELECT '/' || n AS text FROM generate_series(1, 300000) AS n) AS texts
+         GROUP BY hashtext(text) HAVING count(*) = 2 LIMIT 1";
+    let statement = sea_orm::Statement::from_string(sea_orm::DatabaseBackend::Postgres, alike);
+    let row = sea_orm::ConnectionTrait::query_one_raw(&database, statement).await.unwrap().unwrap();
+    let texts: [String; 2] = [0, 1].map(|column| row.try_get_by_index(column).unwrap());
+    assert_ne!(texts[0], texts[1]);
+    for text in &texts {
+        let event = event(TENANT, text);
+        fresh.put(&[NewEvent { endpoint: text.clone(), correlation_id: Some(text.clone()), ..event }]).await;
+    }
+
+    for text in &texts {
+        assert_eq!(fresh.found(&[("endpoint", text)]).await, [text.as_str()]);
+        assert_eq!(fresh.found(&[("correlation_id", text)]).await, [text.as_str()]);
+    }
+}
+
 async fn a_page_of_large_documents_ends_early_and_hides_none(fresh: &Fresh) {
     let document = Document::from_stored(format!(r#"{{"title":"{}"}}"#, "x".repeat(MAX_PAGE_BYTES / 3)));
     let large: Vec<NewEvent> = ["a", "b", "c", "d", "e", "f", "g"]
