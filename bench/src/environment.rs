@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use pulsestream_domain::ports::Clock as _;
 use pulsestream_ingestion::SystemClock;
 
-use crate::{cpu, postgres::SETTINGS, stage::Stage, yardstick::sqlite};
+use crate::{cpu, postgres::settings, stage::Stage, yardstick::sqlite};
 
 /// Names and values, for people.
 pub(crate) struct Environment(pub(crate) Vec<(&'static str, String)>);
@@ -18,7 +18,7 @@ impl Environment {
     /// When the databases or the disk can't be asked.
     pub(crate) fn of(stage: &Stage) -> Result<Self> {
         let settings: Vec<String> =
-            SETTINGS.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+            settings().iter().map(|(name, value)| format!("{name} = {value}")).collect();
         Ok(Self(vec![
             ("date", SystemClock.now().to_string().chars().take(10).collect()),
             ("commit", commit()),
@@ -62,11 +62,14 @@ fn processor() -> String {
     name.map_or_else(|| "unknown".to_owned(), |(_, name)| name.to_owned())
 }
 
+/// How much memory the machine has.
+pub(crate) fn memory_kib() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB"))?.parse().ok()
+}
+
 fn memory() -> String {
-    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let kib = text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB"));
-    let kib = kib.and_then(|kib| kib.parse::<u64>().ok());
-    kib.map_or_else(|| "unknown".to_owned(), |kib| format!("{} GiB", kib.div_ceil(1 << 20)))
+    memory_kib().map_or_else(|| "unknown".to_owned(), |kib| format!("{} GiB", kib.div_ceil(1 << 20)))
 }
 
 /// The file system, and how long it takes to make a small write durable.

@@ -9,14 +9,23 @@ use sea_orm::sqlx::{self, Connection as _, PgConnection, postgres::PgConnectOpti
 use uuid::Uuid;
 
 use crate::{
+    environment,
     load::{COUNT_OF_RUN, mark},
     runtime::block_on,
     schema::migrate,
 };
 
-/// Settings beyond those PostgreSQL ships with. Durability is spelled out although it is the default.
-pub(crate) const SETTINGS: [(&str, &str); 4] =
-    [("fsync", "on"), ("synchronous_commit", "on"), ("shared_buffers", "1GB"), ("max_wal_size", "4GB")];
+/// Settings beyond those PostgreSQL ships with, as `docs/operations.md` recommends them. Durability is spelled out
+/// although it is the default.
+pub(crate) fn settings() -> [(&'static str, String); 4] {
+    let quarter = environment::memory_kib().unwrap_or(1 << 22) / 4;
+    [
+        ("fsync", "on".to_owned()),
+        ("synchronous_commit", "on".to_owned()),
+        ("shared_buffers", format!("{}MB", quarter >> 10)),
+        ("max_wal_size", "4GB".to_owned()),
+    ]
+}
 
 /// How long a statement may take. To vacuum ten million events takes minutes.
 const PATIENCE: &str = "30min";
@@ -33,7 +42,9 @@ impl Postgres {
     /// # Errors
     /// When it is not installed, or does not run here.
     pub(crate) fn start() -> Result<Self> {
-        let server = PostgresServer::start_with(&SETTINGS)?;
+        let settings = settings();
+        let server =
+            PostgresServer::start_with(&settings.each_ref().map(|(name, value)| (*name, value.as_str())))?;
         let url = server.create_database("bench")?;
         migrate(&url)?;
         Ok(Self { server, url })

@@ -2,7 +2,8 @@
 //! as texts they would not fit, see [`m20261122_000020_cover_searches`](super::m20261122_000020_cover_searches). Of two
 //! that share a hash, the event itself tells which it is.
 //!
-//! The list of terms that wait for the index of words may be longer, since the product has it sorted in before it is full.
+//! How long the list of terms may be that wait for the index of words is up to each session now: the product has one of
+//! its own that sorts them in before the list is full for those that insert.
 //!
 //! No event can be stored while the index is made. Who can't have that makes it before, with `CONCURRENTLY`, and this
 //! step finds it there.
@@ -19,7 +20,7 @@ const UP: [&str; 2] = [
      ON events (tenant_id, occurred_at DESC, id DESC, hashtext(endpoint), hashtext(correlation_id))
      INCLUDE (event_type, severity, service, method, environment, status_code, duration_ms, user_id)
      WHERE NOT is_deleted",
-    "ALTER INDEX IF EXISTS events_all_terms SET (gin_pending_list_limit = 4096)",
+    "ALTER INDEX IF EXISTS events_all_terms RESET (gin_pending_list_limit)",
 ];
 
 const DOWN: [&str; 2] = [

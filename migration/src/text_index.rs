@@ -17,7 +17,7 @@ use crate::{LOCK, TURN, begin_alone};
 const LOOK: &str = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('events_all_terms')";
 const DROP: &str = "DROP INDEX CONCURRENTLY IF EXISTS events_all_terms";
 const CREATE: &str = "CREATE INDEX CONCURRENTLY events_all_terms
-    ON events USING gin (terms) WITH (gin_pending_list_limit = 4096)";
+    ON events USING gin (terms)";
 
 /// How many events are moved in one transaction: others write between two of them.
 const MOVED_AT_ONCE: u32 = 500;

@@ -21,6 +21,7 @@ use pulsestream_domain::{
 use uuid::Uuid;
 
 pub(crate) use lanes::Lanes;
+pub(crate) use pending_terms::SETTINGS as PENDING_TERMS_SETTINGS;
 pub use postgres::INSERT;
 pub(crate) use postgres::Postgres;
 pub(crate) use sqlite::Sqlite;

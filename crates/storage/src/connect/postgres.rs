@@ -12,7 +12,7 @@ use sea_orm::{
 
 use super::Connections;
 use crate::{
-    append::{Lanes, Postgres},
+    append::{Lanes, PENDING_TERMS_SETTINGS, Postgres},
     open::OpenError,
     settings::Settings,
 };
@@ -59,10 +59,10 @@ pub(crate) async fn open(settings: &Settings) -> Result<(Connections, Postgres),
         true => ingest_options.options([("synchronous_commit", "off")]),
         false => ingest_options,
     };
-    let lanes = |count| Lanes::new(ingest_options.clone(), count, settings.acquire_timeout);
-    let postgres =
-        Postgres::new(lanes(settings.ingest_connections), lanes(1), settings.ingest_timeout + SILENCE);
-    Ok((connections, postgres))
+    let for_terms = ingest_options.clone().options(PENDING_TERMS_SETTINGS);
+    let for_terms = Lanes::new(for_terms, 1, settings.acquire_timeout);
+    let lanes = Lanes::new(ingest_options, settings.ingest_connections, settings.acquire_timeout);
+    Ok((connections, Postgres::new(lanes, for_terms, settings.ingest_timeout + SILENCE)))
 }
 
 fn limited(options: &PgConnectOptions, statement_timeout: Duration) -> PgConnectOptions {
