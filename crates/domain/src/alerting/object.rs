@@ -7,7 +7,7 @@ use serde_json::{Map, Value, value::RawValue};
 use super::duration;
 use crate::{
     Timestamp,
-    event::{FieldError, Reason, json},
+    event::{FieldError, Reason, json::Canonical},
 };
 
 /// The members of one object that have not been read yet, and what was wrong with the others.
@@ -24,7 +24,8 @@ impl Object {
     /// The object in a body.
     pub(super) fn open(body: &RawValue) -> Result<Self, Vec<FieldError>> {
         // NUL, names given twice, numbers without an f64, and nesting that overflows somebody's stack.
-        json::canonicalize(body.get(), 0, None, &mut Vec::new())
+        Canonical::default()
+            .add(body.get(), 0, None)
             .map_err(|finding| vec![FieldError::new(finding.pointer, finding.reason)])?;
         match serde_json::from_str(body.get()) {
             Ok(Value::Object(members)) => Ok(Self::at("", members)),

@@ -48,6 +48,10 @@ impl EventId {
         &self.0
     }
 
+    fn is_valid(text: &str) -> bool {
+        (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+    }
+
     /// The id that a request's `Idempotency-Key` gives to its event at this place.
     ///
     /// The same tenant, key and index always give the same id, so a request that is sent again is all
@@ -72,11 +76,7 @@ impl FromStr for EventId {
     type Err = ParseEventIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(ParseEventIdError)
-        }
+        if Self::is_valid(text) { Ok(Self(text.to_owned())) } else { Err(ParseEventIdError) }
     }
 }
 

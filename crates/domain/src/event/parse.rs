@@ -290,6 +290,19 @@ mod tests {
         }
     }
 
+    /// Stored events are compared with those that are sent again after an upgrade.
+    #[test]
+    fn the_hash_of_some_content_is_the_same_in_every_release() {
+        let text = with(json!({
+            "timestamp": "2026-01-01T00:00:00Z", "severity": "error",
+            "context": {"tags": {"z": "last", "a": "\u{e9}\n"}, "user_id": "u"},
+            "metrics": {"status_code": 200, "response_time_ms": 18.40},
+            "payload": {"zero": -0.0, "list": [1, -2.50, 1e300, 9_007_199_254_740_993_u64, true, null, {}], "b": {"d": 1, "c": "x"}},
+        }));
+        let hash = parse_text(&text).expect("valid").content_hash;
+        assert_eq!(format!("{:032x}", u128::from_be_bytes(hash)), "751c02967d5cacba0bcc4166148d5b16");
+    }
+
     #[test]
     fn text_of_title_message_error_and_payload_values_is_found() {
         let text = with(json!({

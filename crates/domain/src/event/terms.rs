@@ -7,7 +7,7 @@
 //! A term is made of ASCII letters and digits and non-ASCII letters only, so any tokenizer that splits at
 //! ASCII punctuation and white space leaves it whole.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use crate::tenant::TenantId;
 
@@ -30,19 +30,23 @@ impl Terms {
         tags: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Self {
         let prefix = tenant_prefix(tenant_id);
-        let tags = tags.into_iter().map(|(key, value)| tag_term(&prefix, &format!("{key}:{value}")));
-        let tags: BTreeSet<String> = tags.collect();
+        let mut pair = String::new();
+        let tags = tags.into_iter().map(|(key, value)| {
+            pair.clear();
+            pair.extend([key, ":", value]);
+            tag_number(&pair)
+        });
+        let mut tags: Vec<u128> = tags.collect();
+        tags.sort_unstable();
+        tags.dedup();
         // Tags come before words, as their marks do.
         let mut joined = String::with_capacity(512);
-        for tag in &tags {
-            joined.push_str(tag);
+        for tag in tags {
+            push_tag(&prefix, tag, &mut joined);
             joined.push(' ');
         }
         for word in words {
-            joined.push_str(&prefix);
-            joined.push('w');
-            joined.push_str(word.as_ref());
-            joined.push(' ');
+            joined.extend([&*prefix, "w", word.as_ref(), " "]);
         }
         joined.pop();
         joined.shrink_to_fit();
@@ -56,7 +60,9 @@ impl Terms {
 
     /// The one term of a `key:value` pair, to search for.
     pub fn tag(tenant_id: TenantId, pair: &str) -> String {
-        tag_term(&tenant_prefix(tenant_id), pair)
+        let mut term = String::new();
+        push_tag(&tenant_prefix(tenant_id), tag_number(pair), &mut term);
+        term
     }
 
     /// All terms, separated by single spaces.
@@ -78,8 +84,14 @@ fn tenant_prefix(tenant_id: TenantId) -> String {
 }
 
 /// A hash, because tags hold any character and any length. 96 bits: no two tags of one tenant meet.
-fn tag_term(prefix: &str, pair: &str) -> String {
-    format!("{prefix}t{}", &blake3::hash(pair.as_bytes()).to_hex()[..24])
+fn tag_number(pair: &str) -> u128 {
+    let mut bits = [0; 16];
+    bits.copy_from_slice(&blake3::hash(pair.as_bytes()).as_bytes()[..16]);
+    u128::from_be_bytes(bits) >> 32
+}
+
+fn push_tag(prefix: &str, number: u128, into: &mut String) {
+    _ = write!(into, "{prefix}t{number:024x}");
 }
 
 /// Collects the words of texts.
@@ -94,7 +106,7 @@ pub(crate) struct WordSink {
 
 impl WordSink {
     pub(crate) fn new() -> Self {
-        Self { text: String::new(), words: Vec::new(), bytes_left: usize::MAX }
+        Self { text: String::with_capacity(256), words: Vec::with_capacity(32), bytes_left: usize::MAX }
     }
 
     /// Of the texts from here on, takes only so many bytes.
@@ -135,7 +147,9 @@ pub fn words(text: &str) -> BTreeSet<String> {
 fn push_lower(run: &str, into: &mut String) {
     if run.is_ascii() {
         let cut = &run[..run.len().min(MAX_WORD_CHARS)];
-        into.extend(cut.bytes().map(|byte| char::from(byte.to_ascii_lowercase())));
+        let from = into.len();
+        into.push_str(cut);
+        into[from..].make_ascii_lowercase();
     } else {
         let lowered = run.chars().flat_map(char::to_lowercase).filter(|c| c.is_alphanumeric());
         into.extend(lowered.take(MAX_WORD_CHARS));
