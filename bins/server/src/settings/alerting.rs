@@ -6,6 +6,7 @@ use pulsestream_notification::{
     MailerSettings, OutboundPolicy, PrivateDestinations, Secret, SmtpEncryption, Timeouts,
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject};
+use url::{Host, Url};
 
 use super::{Alerting, Jobs, Settings, Smtp, SmtpTls};
 use crate::own_addresses;
@@ -19,12 +20,21 @@ impl Settings {
             ports: alerting.private_ports.clone(),
         };
         let bind = self.server.bind.ip();
-        OutboundPolicy {
+        let mut policy = OutboundPolicy {
             allow_http: alerting.allow_http,
             private: alerting.allow_private_destinations.then_some(private),
             own_addresses: if bind.is_unspecified() { own_addresses::outgoing() } else { vec![bind] },
             own_names: Vec::new(),
+        };
+        // A name may lead to a proxy in front, whose address is not known here.
+        let public_url = self.server.public_url().and_then(|url| Url::parse(&url).ok());
+        match public_url.as_ref().and_then(Url::host) {
+            Some(Host::Domain(name)) => policy.own_names.push(name.to_owned()),
+            Some(Host::Ipv4(address)) => policy.own_addresses.push(address.into()),
+            Some(Host::Ipv6(address)) => policy.own_addresses.push(address.into()),
+            None => {}
         }
+        policy
     }
 
     /// Those of what sends notices.
@@ -121,6 +131,19 @@ mod tests {
         let policy = settings.outbound_policy();
         assert!(!policy.allow_http && policy.private.is_none());
         assert!(settings.smtp.mailer().is_ok_and(|mailer| mailer.is_none()));
+    }
+
+    #[test]
+    fn notices_may_not_come_back_by_the_public_url() {
+        let policy = |url| with(&[("PULSESTREAM_SERVER__PUBLIC_URL", url)]).outbound_policy();
+        assert_eq!(policy("https://Events.Example:8443/").own_names, ["events.example"]);
+        assert!(policy("https://203.0.113.9").own_addresses.contains(&[203, 0, 113, 9].into()));
+        assert!(
+            policy("http://[2001:db8::9]:80")
+                .own_addresses
+                .contains(&"2001:db8::9".parse().expect("it is one"))
+        );
+        assert!(policy("").own_names.is_empty());
     }
 
     #[test]
