@@ -3,7 +3,10 @@
 use std::{
     io::{self, ErrorKind},
     net::SocketAddr,
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use tokio::{
@@ -17,6 +20,7 @@ pub struct Wire {
     /// What each request begins with.
     head: String,
     idle: Mutex<Vec<TcpStream>>,
+    sent_again: AtomicUsize,
 }
 
 impl Wire {
@@ -25,7 +29,7 @@ impl Wire {
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: {address}\r\nX-API-Key: {key}\r\nContent-Type: application/json\r\n"
         );
-        Self { address, head, idle: Mutex::default() }
+        Self { address, head, idle: Mutex::default(), sent_again: AtomicUsize::new(0) }
     }
 
     /// Status and body of the answer.
@@ -41,19 +45,39 @@ impl Wire {
     /// # Errors
     /// As [`post`](Self::post).
     pub async fn post_encoded(&self, body: &[u8], encoding: Option<&str>) -> io::Result<(u16, String)> {
-        let idle = self.idle.lock().expect("no holder panics").pop();
-        let mut connection = match idle {
-            Some(connection) => connection,
-            None => TcpStream::connect(self.address).await?,
-        };
         let encoding = encoding.map(|name| format!("Content-Encoding: {name}\r\n")).unwrap_or_default();
-        let mut request =
-            format!("{}{encoding}Content-Length: {}\r\n\r\n", self.head, body.len()).into_bytes();
+        let mut head = format!("{}{encoding}Content-Length: {}\r\n\r\n", self.head, body.len()).into_bytes();
         // One packet for what is small; what is large is not copied.
         let (together, rest) = body.split_at(body.len().min(16 * 1024));
-        request.extend_from_slice(together);
-        connection.write_all(&request).await?;
-        connection.write_all(rest).await?;
+        head.extend_from_slice(together);
+        let kept = self.idle.lock().expect("no holder panics").pop();
+        if let Some(connection) = kept {
+            match self.exchange(connection, &head, rest).await {
+                Err(error) if error.kind() == ErrorKind::NotConnected => {
+                    self.sent_again.fetch_add(1, Ordering::Relaxed);
+                }
+                told => return told,
+            }
+        }
+        self.exchange(TcpStream::connect(self.address).await?, &head, rest).await
+    }
+
+    /// How many requests were sent again, because the connection that was kept for them ended without a byte of an
+    /// answer. A server may close what is idle for long just when the next request is on its way (RFC 9112,
+    /// section 9.5); whose events have ids may send them again.
+    pub fn sent_again(&self) -> usize {
+        self.sent_again.load(Ordering::Relaxed)
+    }
+
+    async fn exchange(
+        &self,
+        mut connection: TcpStream,
+        head: &[u8],
+        rest: &[u8],
+    ) -> io::Result<(u16, String)> {
+        let ended = |_| io::Error::from(ErrorKind::NotConnected);
+        connection.write_all(head).await.map_err(ended)?;
+        connection.write_all(rest).await.map_err(ended)?;
         let mut bytes = Vec::with_capacity(4096);
         loop {
             if let Some(answer) = whole(&bytes)? {
@@ -62,8 +86,11 @@ impl Wire {
                 }
                 return Ok((answer.status, answer.body));
             }
-            if connection.read_buf(&mut bytes).await? == 0 {
-                return Err(ErrorKind::UnexpectedEof.into());
+            match connection.read_buf(&mut bytes).await {
+                Ok(0) | Err(_) if bytes.is_empty() => return Err(ErrorKind::NotConnected.into()),
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(_) => {}
+                Err(error) => return Err(error),
             }
         }
     }
@@ -96,6 +123,24 @@ fn whole(bytes: &[u8]) -> io::Result<Option<Whole>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_met_a_connection_that_was_closed_meanwhile_is_sent_again() -> io::Result<()> {
+        const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let wire = Wire::new(listener.local_addr()?, "/", "key");
+        for again in 0..2 {
+            let server = async {
+                let (mut connection, _) = listener.accept().await?;
+                assert_ne!(connection.read(&mut [0; 1024]).await?, 0);
+                connection.write_all(ANSWER).await
+                // It is dropped here, which closes it.
+            };
+            let (answer, ()) = tokio::try_join!(wire.post("{}"), server)?;
+            assert_eq!((answer.0, wire.sent_again()), (200, again));
+        }
+        Ok(())
+    }
 
     #[test]
     fn an_answer_is_whole_when_its_last_byte_is_there() {
