@@ -9,7 +9,7 @@ use pulsestream_domain::{
     ports::{Clock as _, IdSource as _},
 };
 use pulsestream_ingestion::{SystemClock, SystemIds};
-use pulsestream_storage::INSERT_ON_POSTGRES;
+use pulsestream_storage::{INSERT_ON_POSTGRES, TermVector};
 use sea_orm::sqlx::{self, Connection as _, PgConnection};
 use uuid::Uuid;
 
@@ -109,7 +109,7 @@ async fn insert_once(connection: &mut PgConnection, rows: &[Row<'_>]) -> Result<
         .bind(column!(|row| row.event.enrichment.device_type.map(|device| device.as_str())))
         .bind(column!(|row| row.event.enrichment.performance.map(|class| class.as_str())))
         .bind(column!(|row| row.event.document.as_str()))
-        .bind(column!(|row| row.terms.as_str()))
+        .bind(column!(|row| TermVector::of(&row.terms)))
         .fetch_one(connection)
         .await?;
     Ok(made.map_or(0, |made| made.len()))

@@ -70,7 +70,7 @@ mod stats;
 mod store;
 mod tenants;
 
-pub use append::INSERT as INSERT_ON_POSTGRES;
+pub use append::{INSERT as INSERT_ON_POSTGRES, TermVector};
 pub use backup::{CopyError, Inventory, Snapshot, examine_copy, sqlite_file};
 pub use identity::{AuditPosition, Refreshed, UpdateUserError, UserChange, UserPage, UserQuery};
 pub use open::OpenError;

@@ -10,6 +10,7 @@ mod lanes;
 mod pending_terms;
 mod postgres;
 mod sqlite;
+mod term_vector;
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -25,6 +26,7 @@ pub(crate) use pending_terms::SETTINGS as PENDING_TERMS_SETTINGS;
 pub use postgres::INSERT;
 pub(crate) use postgres::Postgres;
 pub(crate) use sqlite::Sqlite;
+pub use term_vector::TermVector;
 
 use crate::Store;
 

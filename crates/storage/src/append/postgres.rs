@@ -11,30 +11,25 @@ use sea_orm::sqlx::{self, PgConnection, Row as _};
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
-use super::{Key, Lanes, Outcomes, Winner, pending_terms::PendingTerms};
+use super::{Key, Lanes, Outcomes, TermVector, Winner, pending_terms::PendingTerms};
 use crate::error::{Fault, unchanged};
 
 /// How a group of events is stored on PostgreSQL: an array for each column, and back come the ids of the rows that were
 /// made. For measurements beside it; the arrays may change with any release.
 // The predicate has to be that of the index, word for word, or there is no such constraint. One row comes back, not one
-// for each event: rows cost both ends more than the ids in them.
+// for each event: rows cost both ends more than the ids in them. Arrays are unnested where they are selected, not in
+// `FROM`, where PostgreSQL would write all rows down first.
 pub const INSERT: &str = "
 WITH made AS (INSERT INTO events (
     tenant_id, id, external_id, content_hash, event_type, severity, service, endpoint, method, environment,
     status_code, duration_ms, user_id, correlation_id, occurred_at, received_at, device_type, performance,
     document, terms, processing_status)
 SELECT
-    tenant_id, id, external_id, content_hash, event_type, severity, service, endpoint, method, environment,
-    status_code, duration_ms, user_id, correlation_id, occurred_at, received_at, device_type, performance,
-    document, array_to_tsvector(string_to_array(terms, ' ')), 'completed'
-FROM UNNEST(
-    $1::uuid[], $2::uuid[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::text[],
-    $9::text[], $10::text[], $11::smallint[], $12::double precision[], $13::text[], $14::text[],
-    $15::bigint[], $16::bigint[], $17::text[], $18::text[], $19::text[], $20::text[])
-AS new (
-    tenant_id, id, external_id, content_hash, event_type, severity, service, endpoint, method, environment,
-    status_code, duration_ms, user_id, correlation_id, occurred_at, received_at, device_type, performance,
-    document, terms)
+    unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::text[]), unnest($4::bytea[]), unnest($5::text[]),
+    unnest($6::text[]), unnest($7::text[]), unnest($8::text[]), unnest($9::text[]), unnest($10::text[]),
+    unnest($11::smallint[]), unnest($12::double precision[]), unnest($13::text[]), unnest($14::text[]),
+    unnest($15::bigint[]), unnest($16::bigint[]), unnest($17::text[]), unnest($18::text[]), unnest($19::text[]),
+    unnest($20::tsvector[]), 'completed'
 ON CONFLICT (tenant_id, external_id) WHERE external_id IS NOT NULL AND NOT is_deleted DO NOTHING
 RETURNING id)
 SELECT array_agg(id) FROM made";
@@ -231,7 +226,7 @@ async fn insert_once(
         .bind(column!(|row| row.enrichment.device_type.map(|device| device.as_str())))
         .bind(column!(|row| row.enrichment.performance.map(|performance| performance.as_str())))
         .bind(column!(|row| row.document.as_str()))
-        .bind(column!(|row| row.terms.as_str()))
+        .bind(column!(|row| TermVector::of(row.terms.as_str())))
         // All of it: the answer to the commit comes behind the row.
         .fetch_all(connection)
         .await?

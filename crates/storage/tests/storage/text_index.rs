@@ -77,6 +77,39 @@ async fn the_index_is_as_the_setting_says(fresh: &Fresh) {
     assert!(fresh.store.is_text_index_arranged().await.unwrap());
 }
 
+/// They are sent as PostgreSQL keeps them, and have to be what it would make of their text.
+#[tokio::test]
+async fn postgresql_has_each_term_of_an_event_once_and_in_its_own_order() {
+    let fresh = Fresh::postgres().await;
+    let long = "é".repeat(200);
+    let many: String = (0..3_000).rev().map(|n| format!("word{n} ")).collect();
+    let texts: [(&str, &[(&str, &str)]); 5] = [
+        ("", &[]),
+        ("one", &[]),
+        ("Zürich is in Zürich 東京 a A ab b 'quoted' back\\slash", &[("b", "it's"), ("a", ""), ("a", "x y")]),
+        (&long, &[("k", &long)]),
+        (&many, &[]),
+    ];
+    let events: Vec<NewEvent> = texts
+        .into_iter()
+        .enumerate()
+        .map(|(n, (text, tags))| with_text(event(TENANT, &n.to_string()), text, tags))
+        .collect();
+
+    fresh.put(&events).await;
+
+    let database = connect(&fresh).await;
+    for event in &events {
+        let sql = "SELECT terms = array_to_tsvector(string_to_array($1, ' ')), length(terms) FROM events WHERE id = $2";
+        let values = [event.terms.as_str().into(), event.id.into()];
+        let statement = Statement::from_sql_and_values(database.get_database_backend(), sql, values);
+        let row = database.query_one_raw(statement).await.unwrap().unwrap();
+        let (is_same, length): (bool, i32) =
+            (row.try_get_by_index(0).unwrap(), row.try_get_by_index(1).unwrap());
+        assert_eq!((is_same, length as usize), (true, event.terms.iter().count()), "{}", event.event_id);
+    }
+}
+
 /// What the build before the setting writes, in its own statements.
 async fn events_of_the_build_before_are_found(fresh: &Fresh) {
     let database = connect(fresh).await;
