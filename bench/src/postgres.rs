@@ -100,6 +100,26 @@ impl Postgres {
         .context("making a checkpoint")
     }
 
+    /// Reads all events and their indexes once, as those who have searched for a while will have done: the indexes into
+    /// the server's own memory, the events into that of the machine, as far as they have room there.
+    ///
+    /// # Errors
+    /// When the server has no `pg_prewarm`, which comes with it as a rule.
+    pub(crate) fn warm(&self) -> Result<()> {
+        block_on(async {
+            let mut connection = self.connect().await?;
+            sqlx::raw_sql(
+                "CREATE EXTENSION IF NOT EXISTS pg_prewarm;
+                 SELECT pg_prewarm(indexrelid, 'buffer') FROM pg_index WHERE indrelid = 'events'::regclass;
+                 SELECT pg_prewarm('events', 'read')",
+            )
+            .execute(&mut connection)
+            .await?;
+            Ok(connection.close().await?)
+        })
+        .context("reading all events")
+    }
+
     /// How many events are stored.
     ///
     /// # Errors

@@ -91,6 +91,7 @@ fn step(stage: &mut Stage, history: &History, filled: u64, keys: &[String]) -> R
     let events = history.events();
     let start = Instant::now();
     search::fill(stage.postgres.url(), history, filled).context("filling the table")?;
+    stage.postgres.warm()?;
     tell(events, &format!("filled in {:.0} s", start.elapsed().as_secs_f64()));
     let stored = stage.postgres.stored()?;
 

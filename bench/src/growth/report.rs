@@ -19,7 +19,7 @@ pub(crate) fn write(outcome: &Outcome) -> String {
     format!(
         "One table of 50 tenants, the largest with 14 %, that is filled up to each size and emptied at none: 143,000 \
          events a day, so that more events are more days and not denser ones. At each size it is vacuumed and analysed, \
-         then searched, then more events are taken in, one run of each load; these stay, and come on top of the next \
+         and read once, as by those who searched before: the indexes into PostgreSQL's memory, the events into that of the machine. Then it is searched, then more events are taken in, one run of each load; these stay, and come on top of the next \
          size. Each load begins with a checkpoint, so the log has each page it touches first as a whole. The sizes are \
          many minutes apart, and a machine may be a third faster or slower by then. So the last column has growth without \
          the machine's part: that of the ratio to `latest 50`, which was asked for right before, at each size.\n\n\

@@ -80,6 +80,7 @@ pub(crate) fn run(stage: &mut Stage, events: u64) -> Result<Outcome> {
     let (history, keys) = past(stage, events)?;
     let start = Instant::now();
     fill(stage.postgres.url(), &history, 0)?;
+    stage.postgres.warm()?;
     println!("{NAME:<20} {events} events in {:.0} s", start.elapsed().as_secs_f64());
 
     let server = stage.on_postgres.serve()?;
